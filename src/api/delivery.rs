@@ -1,0 +1,179 @@
+//! `Delivery`: what is applied, where, and how.
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Conditions, GoDuration, Interval, LocalReference, SourceReference};
+
+/// A folder of a source that is kept applied to the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "fluxops.dev",
+    version = "v1alpha1",
+    kind = "Delivery",
+    plural = "deliveries",
+    namespaced,
+    status = "DeliveryStatus",
+    shortname = "dlv",
+    category = "fluxops",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.lastAppliedRevision"}"#,
+    printcolumn = r#"{"name":"Signer","type":"string","jsonPath":".status.signer.identity"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeliverySpec {
+    /// Where the files come from.
+    pub source_ref: SourceReference,
+    /// The folder in the source; its root when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How often it is applied again when nothing asked for it.
+    pub interval: Interval,
+    /// How soon it is tried again after a failure; the interval when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_interval: Option<Interval>,
+    /// How long one reconcile may take; the interval less 30 s when absent, at least 30 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<GoDuration>,
+    /// Whether objects that left the source are deleted.
+    pub prune: bool,
+    /// Whether to wait until what was applied is healthy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wait: bool,
+    /// Deliveries that have to be Ready first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+    /// The namespace that all namespaced objects are put into; it is not created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_namespace: Option<String>,
+    /// Labels and annotations for all objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_metadata: Option<CommonMetadata>,
+    /// How sealed files are opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption: Option<Decryption>,
+    /// The service account that is impersonated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// What happens to the objects when the Delivery is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether a source without any object may prune everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty: bool,
+    /// No apply while true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// A Delivery that has to be Ready first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dependency {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; that of the dependent when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// Labels and annotations for all objects. They win over those of the manifests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CommonMetadata {
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// How sealed files are opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decryption {
+    /// The format of sealed files; there is one.
+    #[serde(default)]
+    pub provider: DecryptionProvider,
+    /// A Secret with the identities, under keys that end in `.agekey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+}
+
+/// The formats of sealed files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DecryptionProvider {
+    /// SOPS.
+    #[default]
+    Sops,
+}
+
+/// What happens to the objects when the Delivery is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They are deleted if `prune` is true.
+    #[default]
+    MirrorPrune,
+    /// They are deleted.
+    Delete,
+    /// They stay.
+    Orphan,
+}
+
+/// Who signed a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignerStatus {
+    /// `ssh` or `openpgp`.
+    pub kind: String,
+    /// Who, by the trust material.
+    pub identity: String,
+    /// With which key.
+    pub fingerprint: String,
+}
+
+/// An object that was applied, in Flux's notation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct InventoryEntry {
+    /// `<namespace>_<name>_<group>_<kind>`.
+    pub id: String,
+    /// The version of its API.
+    pub v: String,
+}
+
+/// What is known of the delivery.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryStatus {
+    /// The generation of the spec that this speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Healthy, Reconciling, Stalled.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// The last revision that was applied whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_applied_revision: Option<String>,
+    /// The last revision that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempted_revision: Option<String>,
+    /// Who signed the last applied revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<SignerStatus>,
+    /// Everything that was applied and not pruned since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<InventoryEntry>,
+    /// The hash of the last record of the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<String>,
+    /// The value of the annotation `fluxops.dev/requestedAt` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}

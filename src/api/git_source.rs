@@ -1,0 +1,137 @@
+//! `GitSource`: where manifests come from, and whose signatures make them worth applying.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Conditions, GoDuration, Interval, LocalReference, SignerStatus};
+
+/// A Git repository that is followed and whose commits are verified.
+#[derive(Debug, Clone, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "fluxops.dev",
+    version = "v1alpha1",
+    kind = "GitSource",
+    namespaced,
+    status = "GitSourceStatus",
+    shortname = "gs",
+    category = "fluxops",
+    printcolumn = r#"{"name":"URL","type":"string","jsonPath":".spec.url"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.revision"}"#,
+    printcolumn = r#"{"name":"Signer","type":"string","jsonPath":".status.signer.identity"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GitSourceSpec {
+    /// `https://…` or `ssh://…`; `http://…` without credentials only; `file://…` only with `--config`.
+    pub url: String,
+    /// What is followed; the branch `master` when absent, as in Flux.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<GitReference>,
+    /// How often the remote is asked.
+    pub interval: Interval,
+    /// How long one network step may take; 60 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<GoDuration>,
+    /// Which commits are trusted. Required: opting out has to be visible.
+    pub verify: Verify,
+    /// A Secret with the credentials: `username`/`password`, `bearerToken`, `identity`/`known_hosts`/`password`,
+    /// `ca.crt`, `tls.crt`/`tls.key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// A Secret with the proxy: `address`, `username`, `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_secret_ref: Option<LocalReference>,
+    /// No fetching while true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// What is followed. Of several fields the first of commit, name, semver, tag, branch counts, as in Flux.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GitReference {
+    /// A branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// A tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The newest tag in a range, for example `>=1.2.0 <2.0.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semver: Option<String>,
+    /// Any reference by its full name, for example `refs/pull/420/head`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A commit by its full id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// Which commits are trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verify {
+    /// What has to be signed.
+    pub mode: VerificationMode,
+    /// The keys that are trusted; required unless the mode is None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_ref: Option<TrustReference>,
+}
+
+/// What has to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VerificationMode {
+    /// Every commit since the last trusted one. Not supported yet: it is refused, never taken for Head.
+    History,
+    /// The commit that is applied.
+    Head,
+    /// The annotated tag that leads to it.
+    Tag,
+    /// Both.
+    TagAndHead,
+    /// Nothing. Every apply is then audited as waived.
+    None,
+}
+
+/// Where the trusted keys are. Keys: `allowed_signers`, `*.sshpub`, `*.asc`, `revoked_keys`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustReference {
+    /// Secret or ConfigMap.
+    pub kind: TrustKind,
+    /// Its name, in the namespace of the GitSource.
+    pub name: String,
+}
+
+/// The kinds that can hold trusted keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TrustKind {
+    /// A Secret.
+    Secret,
+    /// A ConfigMap; public keys are no secrets.
+    ConfigMap,
+}
+
+/// What is known of the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitSourceStatus {
+    /// The generation of the spec that this speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, SourceVerified, Reconciling, Stalled.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// The last verified revision, as `main@sha1:<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Who signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<SignerStatus>,
+    /// The value of the annotation `fluxops.dev/requestedAt` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}

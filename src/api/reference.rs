@@ -1,0 +1,31 @@
+//! How one object names another.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An object of the same namespace, its kind given by the field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LocalReference {
+    /// Its name.
+    pub name: String,
+}
+
+/// The kinds a Delivery can take its files from. Other kinds of source will be added here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceKind {
+    /// A Git repository.
+    #[default]
+    GitSource,
+}
+
+/// The source of a Delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceReference {
+    /// Its kind; `GitSource` when absent.
+    #[serde(default)]
+    pub kind: SourceKind,
+    /// Its name, in the namespace of the Delivery.
+    pub name: String,
+}
