@@ -45,6 +45,12 @@ pub enum ParseError {
         /// Its code point.
         code: u32,
     },
+    /// A tab in the indentation of an entry. YAML forbids it; some readers count it as one column.
+    #[error("failed to parse YAML at {position}: a tab in the indentation")]
+    TabIndentation {
+        /// The entry.
+        position: Position,
+    },
     /// The text is not YAML.
     #[error("failed to parse YAML at {position}: {problem}")]
     Yaml {
@@ -179,6 +185,7 @@ impl ParseError {
             | Self::NotUtf8 { position }
             | Self::ControlCharacter { position, .. }
             | Self::AmbiguousLineBreak { position, .. }
+            | Self::TabIndentation { position }
             | Self::Yaml { position, .. }
             | Self::Json { position, .. }
             | Self::TooDeep { position, .. }

@@ -8,7 +8,7 @@ mod timestamp;
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use thiserror::Error;
 
 use crate::syntax::{ScalarStyle, Tag};
@@ -46,6 +46,12 @@ pub enum Scalar<'text> {
     Timestamp(String),
 }
 
+/// As Go's `base64.StdEncoding`, which does not mind bits set after the last byte.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// Why a scalar is not what its tag says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ScalarError {
@@ -71,6 +77,8 @@ pub fn resolve_scalar<'text>(
 ) -> Result<Scalar<'text>, ScalarError> {
     let scalar = match tag.map(|tag| tag.name.as_str()) {
         None | Some("!") if style != ScalarStyle::Plain => Scalar::String(Cow::Borrowed(text)),
+        // The non-specific tag: to go-yaml v2 a tag that it does not know, to v3 none.
+        Some("!") if schema == Schema::Kubernetes => Scalar::String(Cow::Borrowed(text)),
         None | Some("!") => resolve_plain(schema, text, Timestamps::Recognised),
         Some("!!binary") => return decode_binary(text),
         Some("!!null") => expect(resolve_plain(schema, text, Timestamps::Ignored), |it| {
@@ -144,7 +152,7 @@ fn decode_binary(text: &str) -> Result<Scalar<'static>, ScalarError> {
         .chars()
         .filter(|character| !matches!(character, '\r' | '\n'))
         .collect();
-    let bytes = STANDARD.decode(compact).map_err(|_| ScalarError::InvalidBase64)?;
+    let bytes = BASE64.decode(compact).map_err(|_| ScalarError::InvalidBase64)?;
     let decoded = String::from_utf8(bytes).map_err(|_| ScalarError::BinaryNotUtf8)?;
     Ok(Scalar::String(Cow::Owned(decoded)))
 }

@@ -12,20 +12,20 @@ pub(super) fn word(text: &str) -> Option<Scalar<'static>> {
 }
 
 /// The number that a float is after it went through Go's JSON encoder and a Kubernetes decoder: one that is written
-/// without a fraction and fits `i64` is an integer.
+/// without fraction or exponent, in digits that fit `i64`, is the integer of those digits.
 pub(crate) fn float_as_number(value: f64) -> Option<Number> {
+    /// From here on Go writes an exponent (`floatEncoder` of encoding/json).
+    const EXPONENT: f64 = 1e21;
     if !value.is_finite() {
         return None;
     }
-    #[allow(clippy::cast_possible_truncation)] // the bounds are checked
-    let fits =
-        value.fract() == 0.0 && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
-    #[allow(clippy::cast_possible_truncation)] // the bounds are checked
-    Some(if fits {
-        Number::Integer(value as i64)
+    let is_whole = value.fract() == 0.0 && value.abs() < EXPONENT;
+    let integer = if is_whole {
+        value.to_string().parse().ok()
     } else {
-        Number::Float(value)
-    })
+        None
+    };
+    Some(integer.map_or(Number::Float(value), Number::Integer))
 }
 
 /// The string that a float is as a key: `strconv.FormatFloat(key, 'g', -1, 32)` in sigs.k8s.io/yaml's
@@ -45,8 +45,8 @@ pub(crate) fn key_of_float(value: f64) -> String {
         return scientific;
     };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    // Go's %g with the shortest precision switches to an exponent below -4 and from 21.
-    if (-4..21).contains(&exponent) {
+    // `%e is used if the exponent is less than -4`, or not less than 6 with the shortest precision (ftoa.go).
+    if (-4..6).contains(&exponent) {
         return format!("{single}");
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -65,22 +65,22 @@ fn fraction(text: &str) -> Option<(&str, &str)> {
     Some((nanoseconds.trim_end_matches('0'), rest))
 }
 
-/// `Z` or `±hh:mm`; an offset of zero is `Z`.
+/// `Z` or `±hh:mm`; an offset of zero is `Z`. Go takes 24 hours and 60 minutes, and carries the minutes over.
 fn offset(text: &str) -> Option<String> {
     if text == "Z" {
         return Some("Z".to_owned());
     }
     let digits = text.strip_prefix(['+', '-'])?;
+    let sign = text.strip_suffix(digits)?;
     let (hours, minutes) = digits.split_once(':')?;
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     if hours > 24 || minutes > 60 {
         return None;
     }
-    Some(if hours == 0 && minutes == 0 {
-        "Z".to_owned()
-    } else {
-        text.to_owned()
-    })
+    match u16::from(hours) * 60 + u16::from(minutes) {
+        0 => Some("Z".to_owned()),
+        minutes => Some(format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)),
+    }
 }
 
 fn one_or_two_digits(text: &str) -> Option<(u8, &str)> {

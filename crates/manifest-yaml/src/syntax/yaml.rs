@@ -232,6 +232,10 @@ impl<'text> Builder<'text> {
     /// What every node goes through before it is attached; `column` is that of a block collection.
     fn start_node(&mut self, node: &Node, column: Option<u32>) -> Result<(), ParseError> {
         self.count(node.position)?;
+        let is_key = self.open.last().is_some_and(Collection::awaits_block_key);
+        if is_key || column.is_some() {
+            self.check_indentation(node.span.start, node.position)?;
+        }
         if let Some(anchor) = &node.anchor {
             self.anchors.insert(anchor.id.0, AnchorState::Open);
         }
@@ -354,6 +358,19 @@ impl<'text> Builder<'text> {
             });
         }
         Ok(*target)
+    }
+
+    /// Refuses an entry with a tab before it on its line.
+    fn check_indentation(&self, start: usize, position: Position) -> Result<(), ParseError> {
+        let before = self.text.get(..start).unwrap_or_default();
+        let mut line = before
+            .chars()
+            .rev()
+            .take_while(|character| !matches!(character, '\n' | '\r'));
+        if line.any(|character| character == '\t') {
+            return Err(ParseError::TabIndentation { position });
+        }
+        Ok(())
     }
 
     fn count(&mut self, position: Position) -> Result<(), ParseError> {
@@ -571,6 +588,18 @@ impl Collection {
                 ..
             }
         )
+    }
+
+    /// Whether the next node starts an entry of a block map.
+    fn awaits_block_key(&self) -> bool {
+        let block = matches!(
+            self.node.content,
+            Content::Mapping {
+                style: CollectionStyle::Block,
+                ..
+            }
+        );
+        block && self.key.is_none()
     }
 
     fn add(&mut self, child: Node, expanded: Expanded) {
