@@ -456,7 +456,11 @@ impl<'text> Builder<'text> {
             }
             ScalarStyle::Plain if range.is_empty() && properties.is_empty() => {
                 let is_value = self.open.last().is_some_and(|parent| parent.key.is_some());
-                let colon = if is_value { self.skip_to(from, &[':']) } else { None };
+                let colon = if is_value {
+                    self.skip_to(from, &[':'])
+                } else {
+                    None
+                };
                 let after = colon.map(|colon| colon.after(":"));
                 let place = after.filter(|after| after.offset > place.offset).unwrap_or(place);
                 (place.offset..place.offset, place.position)
