@@ -12,7 +12,7 @@ if [[ -n ${KUBECONFIG:-} ]]; then
 fi
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-make --no-print-directory -C "$root" target/tools/bin/fluxops-testcluster
+make --silent -C "$root" target/tools/bin/fluxops-testcluster
 mkdir -p "$root/target/clusters"
 dir=$(mktemp -d "$root/target/clusters/XXXXXX")
 
