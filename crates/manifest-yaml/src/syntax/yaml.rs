@@ -1,13 +1,15 @@
 //! From parser events to the tree.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScanError, Span, StrInput, StructureStyle};
 
+use super::collection::{Collection, Expanded};
 use super::comments::PendingComments;
+use super::layout::{Layout, Place, position};
+use super::properties::Properties;
 use super::text::check_yaml;
 use super::{
     Anchor, AnchorId, CollectionStyle, Comment, Content, Document, Node, Placement, ScalarStyle, Stream, Tag,
@@ -43,7 +45,7 @@ pub fn parse_yaml(text: &str, limits: &Limits) -> Result<Stream, ParseError> {
 type Events<'text> = Peekable<Parser<'text, StrInput<'text>>>;
 
 struct Builder<'text> {
-    text: &'text str,
+    layout: Layout<'text>,
     limits: &'text Limits,
     documents: Vec<Document>,
     document: Option<Document>,
@@ -56,33 +58,6 @@ struct Builder<'text> {
     covered: Place,
 }
 
-/// An offset with its position.
-#[derive(Clone, Copy)]
-struct Place {
-    offset: usize,
-    position: Position,
-}
-
-/// A collection whose end has not come.
-struct Collection {
-    node: Node,
-    /// Where its entries begin on their lines, from 1.
-    column: u32,
-    /// The key whose value has not come.
-    key: Option<Node>,
-    /// The end of its last child so far.
-    end: usize,
-    expanded: Expanded,
-}
-
-/// What a node comes to with its aliases expanded.
-#[derive(Clone, Copy, Default)]
-struct Expanded {
-    nodes: usize,
-    bytes: usize,
-    depth: usize,
-}
-
 enum AnchorState {
     Open,
     Complete(Expanded),
@@ -91,7 +66,7 @@ enum AnchorState {
 impl<'text> Builder<'text> {
     fn new(text: &'text str, limits: &'text Limits) -> Self {
         Self {
-            text,
+            layout: Layout::new(text),
             limits,
             documents: Vec::new(),
             document: None,
@@ -114,7 +89,7 @@ impl<'text> Builder<'text> {
         events: &mut Events<'text>,
     ) -> Result<(), ParseError> {
         let before = self.covered;
-        let place = self.place(&span.start);
+        let place = self.layout.place(&span.start);
         match event {
             Event::StreamStart | Event::StreamEnd | Event::Anchor(..) => {}
             Event::DocumentStart(..) => self.start_document(place.position)?,
@@ -122,7 +97,7 @@ impl<'text> Builder<'text> {
             Event::Comment(text, placement) => {
                 let comment = Comment {
                     text: text.into_owned(),
-                    span: self.range(&span),
+                    span: self.layout.range(&span),
                     position: place.position,
                     placement: match placement {
                         granit_parser::Placement::Right => Placement::Right,
@@ -135,7 +110,7 @@ impl<'text> Builder<'text> {
                 let properties = self.properties(tag.as_deref(), &span, anchor, events);
                 let content = self.scalar(&text, style, &span);
                 self.cover(&span.end);
-                let node = self.place_scalar(before, &properties, &content, place, self.range(&span));
+                let node = self.place_scalar(before, &properties, &content, place, self.layout.range(&span));
                 let bytes = text.len();
                 let node = properties.make(node, content);
                 self.start_node(&node, None)?;
@@ -149,8 +124,10 @@ impl<'text> Builder<'text> {
                 );
             }
             Event::Alias(id) => {
-                let node = Properties::default()
-                    .make((self.range(&span), place.position), Content::Alias(AnchorId(id)));
+                let node = Properties::default().make(
+                    (self.layout.range(&span), place.position),
+                    Content::Alias(AnchorId(id)),
+                );
                 self.start_node(&node, None)?;
                 let expanded = self.expand(id, place.position)?;
                 self.complete(node, expanded);
@@ -179,7 +156,7 @@ impl<'text> Builder<'text> {
                 };
                 self.open_collection(properties, content, place)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close_collection(self.range(&span)),
+            Event::SequenceEnd | Event::MappingEnd => self.close_collection(self.layout.range(&span)),
             // An alias without an anchor is an error of the parser's already; other events do not exist yet.
             _ => {
                 return Err(ParseError::Yaml {
@@ -233,8 +210,10 @@ impl<'text> Builder<'text> {
     fn start_node(&mut self, node: &Node, column: Option<u32>) -> Result<(), ParseError> {
         self.count(node.position)?;
         let is_key = self.open.last().is_some_and(Collection::awaits_block_key);
-        if is_key || column.is_some() {
-            self.check_indentation(node.span.start, node.position)?;
+        if (is_key || column.is_some()) && self.layout.is_after_tab(node.span.start) {
+            return Err(ParseError::TabIndentation {
+                position: node.position,
+            });
         }
         if let Some(anchor) = &node.anchor {
             self.anchors.insert(anchor.id.0, AnchorState::Open);
@@ -360,19 +339,6 @@ impl<'text> Builder<'text> {
         Ok(*target)
     }
 
-    /// Refuses an entry with a tab before it on its line.
-    fn check_indentation(&self, start: usize, position: Position) -> Result<(), ParseError> {
-        let before = self.text.get(..start).unwrap_or_default();
-        let mut line = before
-            .chars()
-            .rev()
-            .take_while(|character| !matches!(character, '\n' | '\r'));
-        if line.any(|character| character == '\t') {
-            return Err(ParseError::TabIndentation { position });
-        }
-        Ok(())
-    }
-
     fn count(&mut self, position: Position) -> Result<(), ParseError> {
         self.nodes = self.nodes.saturating_add(1);
         if self.nodes > self.limits.max_nodes {
@@ -394,27 +360,27 @@ impl<'text> Builder<'text> {
     ) -> Properties {
         let mut properties = Properties::default();
         if let (Some(tag), Some(tag_span)) = (tag, span.tag_span()) {
-            properties.start(self.place(&tag_span.start));
+            properties.start(self.layout.place(&tag_span.start));
             properties.tag = Some(Tag {
                 name: tag_name(tag),
-                span: self.range(&tag_span),
+                span: self.layout.range(&tag_span),
             });
         }
         if anchor != 0
             && let Some(Ok((Event::Anchor(id, name), anchor_span))) =
                 events.next_if(|next| matches!(next, Ok((Event::Anchor(..), _))))
         {
-            properties.start(self.place(&anchor_span.start));
+            properties.start(self.layout.place(&anchor_span.start));
             properties.anchor = Some(Anchor {
                 id: AnchorId(id),
                 name: name.into_owned(),
-                span: self.range(&anchor_span),
+                span: self.layout.range(&anchor_span),
             });
         }
         properties
     }
 
-    fn scalar(&self, text: &Cow<'text, str>, style: granit_parser::ScalarStyle, span: &Span) -> Content {
+    fn scalar(&self, text: &str, style: granit_parser::ScalarStyle, span: &Span) -> Content {
         let style = match style {
             granit_parser::ScalarStyle::Plain => ScalarStyle::Plain,
             granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
@@ -423,12 +389,8 @@ impl<'text> Builder<'text> {
             granit_parser::ScalarStyle::Folded => ScalarStyle::Folded,
         };
         // The parser gives `~` for what is left out.
-        let left_out = style == ScalarStyle::Plain && self.range(span).is_empty();
-        let text = if left_out {
-            String::new()
-        } else {
-            text.as_ref().to_owned()
-        };
+        let left_out = style == ScalarStyle::Plain && self.layout.range(span).is_empty();
+        let text = if left_out { String::new() } else { text.to_owned() };
         Content::Scalar { text, style }
     }
 
@@ -445,19 +407,19 @@ impl<'text> Builder<'text> {
         let Content::Scalar { style, .. } = content else {
             return (range, place.position);
         };
-        let from = properties.end(before, self);
+        let from = properties.end(before, self.layout);
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let header = self.skip_to(from, &['|', '>']).unwrap_or(place);
+                let header = self.layout.skip_to(from, &['|', '>']).unwrap_or(place);
                 (
-                    header.offset..self.block_scalar_end(header.offset, range.end),
+                    header.offset..self.layout.block_scalar_end(header.offset, range.end),
                     header.position,
                 )
             }
             ScalarStyle::Plain if range.is_empty() && properties.is_empty() => {
                 let is_value = self.open.last().is_some_and(|parent| parent.key.is_some());
                 let colon = if is_value {
-                    self.skip_to(from, &[':'])
+                    self.layout.skip_to(from, &[':'])
                 } else {
                     None
                 };
@@ -469,20 +431,6 @@ impl<'text> Builder<'text> {
         }
     }
 
-    /// The end of the last line of a block scalar that is not blank.
-    fn block_scalar_end(&self, header: usize, limit: usize) -> usize {
-        let header_end = self.line_end(header);
-        let limit = limit.max(header_end);
-        let written = self.text.get(header..limit).unwrap_or_default();
-        let last = header.saturating_add(written.trim_end_matches([' ', '\t', '\r', '\n']).len());
-        self.line_end(last.max(header)).min(limit)
-    }
-
-    fn line_end(&self, from: usize) -> usize {
-        let rest = self.text.get(from..).unwrap_or_default();
-        from.saturating_add(rest.find(['\r', '\n']).unwrap_or(rest.len()))
-    }
-
     /// Where the first `-` of a list is: the parser says so, except for a list that is no further to the right than
     /// the key it belongs to, where it gives the first item.
     fn first_dash(&self, before: Place, properties: &Properties, place: Place) -> Place {
@@ -491,58 +439,23 @@ impl<'text> Builder<'text> {
             .last()
             .is_some_and(|parent| matches!(parent.node.content, Content::Mapping { .. }));
         if in_map {
-            self.skip_to(properties.end(before, self), &['-'])
+            self.layout
+                .skip_to(properties.end(before, self.layout), &['-'])
                 .unwrap_or(place)
         } else {
             place
         }
     }
 
-    /// The first of `wanted` after a place, with only space, comments and indicators before it.
-    fn skip_to(&self, from: Place, wanted: &[char]) -> Option<Place> {
-        let rest = self.text.get(from.offset..)?;
-        let mut in_comment = false;
-        let mut previous = ' ';
-        for (offset, character) in rest.char_indices() {
-            let space = matches!(previous, ' ' | '\t' | '\r' | '\n');
-            match character {
-                '\r' | '\n' => in_comment = false,
-                _ if in_comment => {}
-                '#' if space => in_comment = true,
-                _ if wanted.contains(&character) => {
-                    let passed = rest.get(..offset)?;
-                    return Some(from.after(passed));
-                }
-                ' ' | '\t' | ':' | '?' | '-' | ',' => {}
-                _ => return None,
-            }
-            previous = character;
-        }
-        None
-    }
-
     fn cover(&mut self, end: &Marker) {
-        let place = self.place(end);
+        let place = self.layout.place(end);
         if place.offset > self.covered.offset {
             self.covered = place;
         }
     }
 
     fn cover_to(&mut self, offset: usize) {
-        if let Some(passed) = self.text.get(self.covered.offset..offset) {
-            self.covered = self.covered.after(passed);
-        }
-    }
-
-    fn place(&self, marker: &Marker) -> Place {
-        Place {
-            offset: marker.byte_offset().unwrap_or(self.text.len()),
-            position: position(marker),
-        }
-    }
-
-    fn range(&self, span: &Span) -> Range<usize> {
-        self.place(&span.start).offset..self.place(&span.end).offset
+        self.covered = self.covered.after(self.layout.slice(self.covered.offset..offset));
     }
 
     fn scan_error(&self, error: &ScanError) -> ParseError {
@@ -569,114 +482,10 @@ impl<'text> Builder<'text> {
     }
 }
 
-impl Place {
-    fn after(self, passed: &str) -> Self {
-        Self {
-            offset: self.offset.saturating_add(passed.len()),
-            position: self.position.after(passed),
-        }
-    }
-}
-
-impl Collection {
-    fn is_flow(&self) -> bool {
-        matches!(
-            self.node.content,
-            Content::Sequence {
-                style: CollectionStyle::Flow,
-                ..
-            } | Content::Mapping {
-                style: CollectionStyle::Flow,
-                ..
-            }
-        )
-    }
-
-    /// Whether the next node starts an entry of a block map.
-    fn awaits_block_key(&self) -> bool {
-        let block = matches!(
-            self.node.content,
-            Content::Mapping {
-                style: CollectionStyle::Block,
-                ..
-            }
-        );
-        block && self.key.is_none()
-    }
-
-    fn add(&mut self, child: Node, expanded: Expanded) {
-        self.end = self.end.max(child.span.end);
-        self.expanded.nodes = self.expanded.nodes.saturating_add(expanded.nodes);
-        self.expanded.bytes = self.expanded.bytes.saturating_add(expanded.bytes);
-        self.expanded.depth = self.expanded.depth.max(expanded.depth.saturating_add(1));
-        match &mut self.node.content {
-            Content::Sequence { items, .. } => items.push(child),
-            Content::Mapping { entries, .. } => match self.key.take() {
-                None => self.key = Some(child),
-                Some(key) => entries.push((key, child)),
-            },
-            Content::Scalar { .. } | Content::Alias(_) => {}
-        }
-    }
-}
-
 impl Node {
     /// Whether nothing at all is written here.
     fn is_absent(&self) -> bool {
         self.span.is_empty() && self.tag.is_none() && self.anchor.is_none()
-    }
-}
-
-/// The tag and anchor before a node.
-#[derive(Default)]
-struct Properties {
-    tag: Option<Tag>,
-    anchor: Option<Anchor>,
-    start: Option<Place>,
-}
-
-impl Properties {
-    fn is_empty(&self) -> bool {
-        self.tag.is_none() && self.anchor.is_none()
-    }
-
-    fn start(&mut self, place: Place) {
-        if self.start.is_none_or(|start| place.offset < start.offset) {
-            self.start = Some(place);
-        }
-    }
-
-    /// Where they end, or `before` if there are none.
-    fn end(&self, before: Place, builder: &Builder<'_>) -> Place {
-        let tag = self.tag.as_ref().map_or(0, |tag| tag.span.end);
-        let anchor = self.anchor.as_ref().map_or(0, |anchor| anchor.span.end);
-        let Some(start) = self.start else { return before };
-        builder
-            .text
-            .get(start.offset..tag.max(anchor))
-            .map_or(before, |passed| start.after(passed))
-    }
-
-    fn make(self, (range, position): (Range<usize>, Position), content: Content) -> Node {
-        let (start, position) = self
-            .start
-            .map_or((range.start, position), |start| (start.offset, start.position));
-        Node {
-            span: start..range.end.max(start),
-            position,
-            tag: self.tag,
-            anchor: self.anchor,
-            content,
-            comments: Vec::new(),
-        }
-    }
-}
-
-fn position(marker: &Marker) -> Position {
-    let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Position {
-        line: count(marker.line()),
-        column: count(marker.col().saturating_add(1)),
     }
 }
 
