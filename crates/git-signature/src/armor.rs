@@ -51,7 +51,9 @@ impl Signature {
 
     /// Whether Git would take this line as the beginning of a signature.
     pub(crate) fn begins_with(line: &[u8]) -> bool {
-        SignatureFormat::ALL.iter().any(|format| line.starts_with(format.begin().as_bytes()))
+        SignatureFormat::ALL
+            .iter()
+            .any(|format| line.starts_with(format.begin().as_bytes()))
     }
 
     /// The armored text.
@@ -251,7 +253,10 @@ mod tests {
         assert_eq!(pgp("\naGVsbG8=\n").unwrap(), b"hello");
         // The checksum is the one that `gpg --enarmor` writes for the same bytes.
         assert_eq!(pgp("\naGVsbG8=\n=R/WK\n").unwrap(), b"hello");
-        assert_eq!(pgp("Version: GnuPG v2\nComment: x\n\naGVsbG8=\n").unwrap(), b"hello");
+        assert_eq!(
+            pgp("Version: GnuPG v2\nComment: x\n\naGVsbG8=\n").unwrap(),
+            b"hello"
+        );
     }
 
     #[test]
@@ -276,12 +281,20 @@ mod tests {
             assert_eq!(ssh(body), Err(ArmorError::Base64), "{body:?}");
         }
         assert_eq!(ssh(&format!("{}\n", "a".repeat(MAX_LINE))).unwrap().len(), 57);
-        assert_eq!(ssh(&format!("{}\n", "a".repeat(MAX_LINE + 4))), Err(ArmorError::Base64));
+        assert_eq!(
+            ssh(&format!("{}\n", "a".repeat(MAX_LINE + 4))),
+            Err(ArmorError::Base64)
+        );
     }
 
     #[test]
     fn armor_headers_are_few_and_known() {
-        for body in ["aGVsbG8=\n", "Hash: SHA256\n\naGVsbG8=\n", "Comment: \u{e4}\n\naGVsbG8=\n", "Comment: \x1b\n\n"] {
+        for body in [
+            "aGVsbG8=\n",
+            "Hash: SHA256\n\naGVsbG8=\n",
+            "Comment: \u{e4}\n\naGVsbG8=\n",
+            "Comment: \x1b\n\n",
+        ] {
             assert_eq!(pgp(body), Err(ArmorError::Headers), "{body:?}");
         }
         let comments = |count| format!("{}\naGVsbG8=\n", "Comment: x\n".repeat(count));
@@ -303,7 +316,13 @@ mod tests {
         assert_eq!(decode(&format!("{block}\n{block}")), Err(ArmorError::SecondBlock));
         assert_eq!(decode(&format!("\n{block}")), Err(ArmorError::Begin));
         assert_eq!(decode(&block.replace("END SSH", "END PGP")), Err(ArmorError::End));
-        assert_eq!(decode(&block.replace("BEGIN SSH", "BEGIN PGP")), Err(ArmorError::Begin));
-        assert_eq!(decode("-----BEGIN SSH SIGNATURE-----\naGVsbG8=\n"), Err(ArmorError::End));
+        assert_eq!(
+            decode(&block.replace("BEGIN SSH", "BEGIN PGP")),
+            Err(ArmorError::Begin)
+        );
+        assert_eq!(
+            decode("-----BEGIN SSH SIGNATURE-----\naGVsbG8=\n"),
+            Err(ArmorError::End)
+        );
     }
 }

@@ -321,7 +321,11 @@ impl fmt::Display for Refusal {
                 "the signature uses {algorithm}, which is not supported; \
                  sign it with an Ed25519, ECDSA or RSA key"
             ),
-            Self::UnknownKey { key, authority, kind_is_trusted } => {
+            Self::UnknownKey {
+                key,
+                authority,
+                kind_is_trusted,
+            } => {
                 write!(f, "it is signed by {key}, which is not trusted")?;
                 if let Some(authority) = authority {
                     write!(f, ", and neither is {authority}, the authority that certified it")?;
@@ -358,7 +362,10 @@ impl fmt::Display for Refusal {
                  make the key without no-touch-required, and sign anew"
             ),
             Self::CertificateRefused { key, problem } => {
-                write!(f, "the certificate of {key} is not accepted: {problem}; have a new one issued")
+                write!(
+                    f,
+                    "the certificate of {key} is not accepted: {problem}; have a new one issued"
+                )
             }
             Self::NotYetValid { what, moment, from } => write!(
                 f,
@@ -374,16 +381,28 @@ impl fmt::Display for Refusal {
                 write!(f, "the signature by {key} was valid until {until}; sign it anew")
             }
             Self::Revoked { key, by } => {
-                write!(f, "{key} is revoked ({by}); sign it anew with a key that is trusted")
+                write!(
+                    f,
+                    "{key} is revoked ({by}); sign it anew with a key that is trusted"
+                )
             }
             Self::WeakKey { key, why } => {
-                write!(f, "{key} is too weak ({why}); sign it with a stronger key, such as Ed25519")
+                write!(
+                    f,
+                    "{key} is too weak ({why}); sign it with a stronger key, such as Ed25519"
+                )
             }
             Self::WeakHash { algorithm } => {
-                write!(f, "the signature is over {algorithm}, which can be forged; sign it with SHA-256 or better")
+                write!(
+                    f,
+                    "the signature is over {algorithm}, which can be forged; sign it with SHA-256 or better"
+                )
             }
             Self::UnusableKey { key, why } => {
-                write!(f, "{key} cannot be used for signing: {why}; renew the key, or sign with another one")
+                write!(
+                    f,
+                    "{key} cannot be used for signing: {why}; renew the key, or sign with another one"
+                )
             }
             Self::FromTheFuture { moment, now } => write!(
                 f,
@@ -397,7 +416,10 @@ impl fmt::Display for Refusal {
                  make a new tag with git tag -s {found}"
             ),
             Self::TagTarget { kind, object } => {
-                write!(f, "the tag stands for the {kind} {object}, not for a commit; tag the commit itself")
+                write!(
+                    f,
+                    "the tag stands for the {kind} {object}, not for a commit; tag the commit itself"
+                )
             }
         }
     }
@@ -411,7 +433,10 @@ impl From<ObjectError> for Refusal {
         match error {
             ObjectError::MultipleSignatures => Self::MultipleSignatures,
             ObjectError::Sha256Signature { .. }
-            | ObjectError::ObjectName { source: ObjectIdError::Sha256, .. } => Self::UnsupportedObjectFormat,
+            | ObjectError::ObjectName {
+                source: ObjectIdError::Sha256,
+                ..
+            } => Self::UnsupportedObjectFormat,
             error => Self::MalformedObject(error),
         }
     }

@@ -30,7 +30,10 @@ impl PatternList {
             Pattern::Include(pattern) => Some(pattern.clone()),
             Pattern::Exclude(_) => None,
         })?;
-        Some(Self { first_positive, patterns })
+        Some(Self {
+            first_positive,
+            patterns,
+        })
     }
 
     /// The first pattern without `!`.
@@ -109,7 +112,11 @@ mod tests {
             ("!e*,eve", "eve", false),
             ("al\\*", "al*", false),
         ] {
-            assert_eq!(PatternList::parse(list).unwrap().matches(text), matches, "{list} {text}");
+            assert_eq!(
+                PatternList::parse(list).unwrap().matches(text),
+                matches,
+                "{list} {text}"
+            );
         }
     }
 
