@@ -131,6 +131,8 @@ fn block_scalars_of_every_shape() {
         ("--- |\n  x\n", &[], "|\n  x"),
         ("'a|b': |\n  x\n", &["a|b"], "|\n  x"),
         ("? a\n: |\n  x\n", &["a"], "|\n  x"),
+        ("|\n  x\n", &[], "|\n  x"),
+        ("# c | d\n>-\n - x\n", &[], ">-\n - x"),
         ("a: |\r  x\rb: 1\r", &["a"], "|\r  x"),
     ] {
         assert_eq!(written(text, path), expected, "{text:?}");
@@ -171,6 +173,33 @@ fn splicing_leaves_leaves_a_document_of_the_same_shape() {
         assert!(texts.iter().all(|text| ["X", ""].contains(text)), "{texts:?}");
         assert_eq!(text.contains("\r\n"), edited.contains("\r\n"));
     }
+}
+
+#[test]
+fn what_is_left_out_is_behind_its_indicator() {
+    for (text, path, before) in [
+        ("a:\nb: 1\n", &["a"][..], "a:"),
+        ("a:  # c\nb: 1\n", &["a"], "a:"),
+        ("? a\n\n\nb: 1\n", &["a"], "? a"),
+        ("? a\n:\n", &["a"], "? a\n:"),
+        ("a:\n- # c\n- x\n", &["a", "0"], "a:\n-"),
+        ("a:\n- x\n-   # c\n", &["a", "1"], "a:\n- x\n-"),
+        ("-\n- # c\n-\n", &["1"], "-\n-"),
+        ("{a, b: }", &["a"], "{a"),
+        ("{a, b: }", &["b"], "{a, b:"),
+    ] {
+        let stream = parse(text);
+        let span = node(&stream, path).span.clone();
+        assert_eq!((&text[..span.start], span.is_empty()), (before, true), "{text:?}");
+        assert_eq!(
+            node(&stream, path).position,
+            Position::of_offset(text, span.start),
+            "{text:?}"
+        );
+    }
+    let stream = parse("a:\n- # c\n- x\n");
+    assert_eq!(comments(node(&stream, &["a"])), [" c"]);
+    assert_eq!(node(&stream, &["a"]).span, 3..12);
 }
 
 fn comments(node: &Node) -> Vec<&str> {

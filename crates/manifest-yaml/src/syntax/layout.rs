@@ -52,8 +52,8 @@ impl<'text> Layout<'text> {
         from.saturating_add(rest.find(['\r', '\n']).unwrap_or(rest.len()))
     }
 
-    /// The first of `wanted` after a place, with only space, comments and indicators before it.
-    pub(super) fn skip_to(self, from: Place, wanted: &[char]) -> Option<Place> {
+    /// The first of `wanted` after a place, with only space, comments and the indicators of `passing` before it.
+    pub(super) fn skip_to(self, from: Place, wanted: &[char], passing: &[char]) -> Option<Place> {
         let rest = self.0.get(from.offset..)?;
         let mut in_comment = false;
         let mut previous = ' ';
@@ -67,7 +67,8 @@ impl<'text> Layout<'text> {
                     let passed = rest.get(..offset)?;
                     return Some(from.after(passed));
                 }
-                ' ' | '\t' | ':' | '?' | '-' | ',' => {}
+                ' ' | '\t' => {}
+                _ if passing.contains(&character) => {}
                 _ => return None,
             }
             previous = character;

@@ -54,7 +54,8 @@ struct Builder<'text> {
     pending: PendingComments,
     nodes: usize,
     through_aliases: Expanded,
-    /// The end of what the events so far cover: before the next token there are only spaces and indicators.
+    /// The end of the last token that is no indicator: before the next one there are only spaces, comments and
+    /// indicators.
     covered: Place,
 }
 
@@ -89,6 +90,7 @@ impl<'text> Builder<'text> {
         events: &mut Events<'text>,
     ) -> Result<(), ParseError> {
         let before = self.covered;
+        let is_content = !matches!(event, Event::Comment(..) | Event::DocumentStart(false, _));
         let place = self.layout.place(&span.start);
         match event {
             Event::StreamStart | Event::StreamEnd | Event::Anchor(..) => {}
@@ -109,11 +111,11 @@ impl<'text> Builder<'text> {
             Event::Scalar(text, style, anchor, tag) => {
                 let properties = self.properties(tag.as_deref(), &span, anchor, events);
                 let content = self.scalar(&text, style, &span);
-                self.cover(&span.end);
                 let node = self.place_scalar(before, &properties, &content, place, self.layout.range(&span));
                 let bytes = text.len();
                 let node = properties.make(node, content);
                 self.start_node(&node, None)?;
+                self.cover_to(node.span.end);
                 self.complete(
                     node,
                     Expanded {
@@ -154,6 +156,7 @@ impl<'text> Builder<'text> {
                     entries: Vec::new(),
                     style: collection_style(style),
                 };
+                self.cover_to(properties.end(before, self.layout).offset);
                 self.open_collection(properties, content, place)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close_collection(self.layout.range(&span)),
@@ -165,7 +168,11 @@ impl<'text> Builder<'text> {
                 });
             }
         }
-        self.cover(&span.end);
+        // Ends have an empty range anywhere up to the next token; a document without `---` starts behind the header
+        // of a block scalar.
+        if is_content && !self.layout.range(&span).is_empty() {
+            self.cover(&span.end);
+        }
         Ok(())
     }
 
@@ -273,6 +280,12 @@ impl<'text> Builder<'text> {
             node,
         };
         if !flow {
+            // A comment behind the first `-` comes before the parser says that a list starts.
+            if let Some(parent) = self.open.last_mut() {
+                while let Some(comment) = parent.node.comments.pop_if(|last| last.span.start > start.offset) {
+                    collection.node.comments.push(comment);
+                }
+            }
             collection.node.comments.extend(self.pending.take_all());
         }
         self.open.push(collection);
@@ -410,24 +423,38 @@ impl<'text> Builder<'text> {
         let from = properties.end(before, self.layout);
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let header = self.layout.skip_to(from, &['|', '>']).unwrap_or(place);
+                let header = self
+                    .layout
+                    .skip_to(from, &['|', '>'], &[':', '?', '-'])
+                    .unwrap_or(place);
                 (
                     header.offset..self.layout.block_scalar_end(header.offset, range.end),
                     header.position,
                 )
             }
             ScalarStyle::Plain if range.is_empty() && properties.is_empty() => {
-                let is_value = self.open.last().is_some_and(|parent| parent.key.is_some());
-                let colon = if is_value {
-                    self.layout.skip_to(from, &[':'])
-                } else {
-                    None
-                };
-                let after = colon.map(|colon| colon.after(":"));
-                let place = after.filter(|after| after.offset > place.offset).unwrap_or(place);
+                let place = self.place_absent(from, place);
                 (place.offset..place.offset, place.position)
             }
             _ => (range, place.position),
+        }
+    }
+
+    /// Where something that is left out would be: behind the indicator that calls for it.
+    fn place_absent(&self, from: Place, place: Place) -> Place {
+        let find = |indicator: char| {
+            let found = self.layout.skip_to(from, &[indicator], &[]);
+            found.map(|found| found.after(indicator.encode_utf8(&mut [0; 4])))
+        };
+        let before_place = |after: &Place| after.offset <= place.offset;
+        match self
+            .open
+            .last()
+            .map(|parent| (&parent.node.content, parent.key.is_some()))
+        {
+            Some((Content::Mapping { .. }, true)) => find(':').unwrap_or(from),
+            Some((Content::Sequence { .. }, _)) => find('-').filter(before_place).unwrap_or(from),
+            _ => place,
         }
     }
 
@@ -438,13 +465,13 @@ impl<'text> Builder<'text> {
             .open
             .last()
             .is_some_and(|parent| matches!(parent.node.content, Content::Mapping { .. }));
-        if in_map {
-            self.layout
-                .skip_to(properties.end(before, self.layout), &['-'])
-                .unwrap_or(place)
+        let from = properties.end(before, self.layout);
+        let dash = if in_map {
+            self.layout.skip_to(from, &['-'], &[':', '?'])
         } else {
-            place
-        }
+            None
+        };
+        dash.unwrap_or(place)
     }
 
     fn cover(&mut self, end: &Marker) {
