@@ -107,6 +107,9 @@ pub enum EncryptError {
     /// The sealed values cannot be put into the text.
     #[error("failed to write the sealed file")]
     Write(#[source] SpliceError),
+    /// The sealed text does not open to what was sealed. Nothing of it may be used.
+    #[error("failed to read the sealed file back")]
+    ReadBack(#[source] OpenError),
 }
 
 /// Why the documents of a file are not a tree that sops walks.
@@ -209,7 +212,12 @@ impl EncryptError {
             Self::Parse(error) => Some(error.position()),
             Self::Structure(error) => Some(error.position()),
             Self::AlreadySealed { position } | Self::Leaf { position, .. } => Some(*position),
-            Self::EmptyFirstDocument | Self::NoRecipients | Self::Wrap(_) | Self::Cipher | Self::Write(_) => None,
+            Self::EmptyFirstDocument
+            | Self::NoRecipients
+            | Self::Wrap(_)
+            | Self::Cipher
+            | Self::Write(_)
+            | Self::ReadBack(_) => None,
         }
     }
 }

@@ -10,8 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod block;
 mod cipher;
 mod data_key;
+mod decrypt;
+mod encrypt;
 mod encrypted_value;
 mod error;
 mod format;
@@ -20,6 +23,7 @@ mod key_path;
 mod mac;
 mod metadata;
 mod open;
+mod plain_text;
 mod rule;
 mod scalar;
 mod shamir;
@@ -28,7 +32,10 @@ mod unseal;
 mod walk;
 
 pub use age::{AgeIdentities, AgeRecipient, IdentityError, MAX_AGE_FILE_BYTES, RecipientError, WrapError};
+pub use block::SOPS_VERSION;
 pub use data_key::{BrokenKey, DataKey, DataKeyError, DataKeySource, KeyKind, UnwrapError, WrappedKey};
+pub use decrypt::decrypt;
+pub use encrypt::{EncryptOptions, encrypt};
 pub use encrypted_value::EncryptedValueError;
 pub use error::{EncryptError, LeafError, OpenError, StructureError};
 pub use format::Format;

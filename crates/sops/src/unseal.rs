@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use manifest_yaml::Position;
-use manifest_yaml::syntax::{Comment, Node, Stream};
+use manifest_yaml::syntax::{CollectionStyle, Comment, Node, Stream};
 
 use crate::cipher::Cipher;
 use crate::data_key::{self, DataKeySource};
@@ -32,6 +32,7 @@ pub(crate) struct Unsealed<'a> {
 pub(crate) struct UnsealedLeaf<'a> {
     pub(crate) node: &'a Node,
     pub(crate) parent: Parent<'a>,
+    pub(crate) layout: CollectionStyle,
     pub(crate) scalar: Scalar<'static>,
 }
 
@@ -55,14 +56,34 @@ pub(crate) fn unseal<'a>(
     keys: &dyn DataKeySource,
     comments: Comments,
 ) -> Result<Unsealed<'a>, OpenError> {
+    let metadata = read_metadata(stream)?;
+    let key = data_key::recover(&metadata.key_groups, keys).map_err(OpenError::DataKey)?;
+    unseal_with(stream, format, &metadata, &Cipher::new(&key), comments)
+}
+
+/// Checks that a file opens with a data key: what was just sealed is read back before anybody relies on it.
+pub(crate) fn check(stream: &Stream, format: Format, cipher: &Cipher) -> Result<(), OpenError> {
+    let metadata = read_metadata(stream)?;
+    unseal_with(stream, format, &metadata, cipher, Comments::Ignored).map(drop)
+}
+
+fn read_metadata(stream: &Stream) -> Result<Metadata, OpenError> {
     let metadata = Metadata::read(stream)
         .map_err(OpenError::Metadata)?
         .ok_or(OpenError::NotSealed)?;
     refuse_documents_sealed_apart(stream, &metadata)?;
-    let key = data_key::recover(&metadata.key_groups, keys).map_err(OpenError::DataKey)?;
-    let cipher = Cipher::new(&key);
+    Ok(metadata)
+}
+
+fn unseal_with<'a>(
+    stream: &'a Stream,
+    format: Format,
+    metadata: &Metadata,
+    cipher: &Cipher,
+    comments: Comments,
+) -> Result<Unsealed<'a>, OpenError> {
     let mut unsealing = Unsealing {
-        cipher: &cipher,
+        cipher,
         format,
         comments,
         comment_attempts: 0,
@@ -74,7 +95,7 @@ pub(crate) fn unseal<'a>(
     };
     walk(stream, &metadata.rule, &mut unsealing)?;
     let Unsealing { mac, unsealed, .. } = unsealing;
-    let expected = open_mac(&cipher, &metadata).map_err(|error| OpenError::UnreadableMac {
+    let expected = open_mac(cipher, metadata).map_err(|error| OpenError::UnreadableMac {
         position: metadata.mac_position,
         error,
     })?;
@@ -145,6 +166,7 @@ impl<'a> Unsealing<'a, '_> {
         self.unsealed.leaves.push(UnsealedLeaf {
             node: leaf.node,
             parent: leaf.parent,
+            layout: leaf.place.layout(),
             scalar,
         });
         Ok(())

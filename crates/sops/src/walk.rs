@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use manifest_yaml::syntax::{AnchorId, Anchors, Comment, Content, Document, Node, Stream};
+use manifest_yaml::syntax::{AnchorId, Anchors, CollectionStyle, Comment, Content, Document, Node, Stream};
 use manifest_yaml::{Position, Schema, resolve_scalar};
 
 use crate::error::StructureError;
@@ -46,6 +46,8 @@ pub(crate) struct Place<'a> {
     scope: Scope,
     /// Whether the node here is also elsewhere, by an alias.
     sharing: Sharing,
+    /// Flow if any collection around is written so: there, only flow forms can be written.
+    layout: CollectionStyle,
 }
 
 /// A step from the root, borrowed from the text.
@@ -94,6 +96,10 @@ impl Place<'_> {
         self.sharing
     }
 
+    pub(crate) fn layout(&self) -> CollectionStyle {
+        self.layout
+    }
+
     pub(crate) fn path(&self) -> KeyPath {
         key_path(&self.steps)
     }
@@ -117,6 +123,7 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(stream: &'a Stream, rule: &Rule, visitor:
         prefix: String::new(),
         scope: rule.scope_without_match(),
         sharing: Sharing::Own,
+        layout: CollectionStyle::Block,
     };
     for document in stream.documents() {
         let mut walk = Walk {
@@ -172,14 +179,14 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
                 Err(StructureError::NotMap { position: root.position }.into())
             };
         };
-        self.shared(root, place, |walk, place| {
+        self.enter(root, place, |walk, place| {
             walk.comments(&root.comments, place)?;
             walk.entries(entries, place, Level::Root)
         })
     }
 
     fn node(&mut self, node: &'a Node, place: &mut Place<'a>, parent: Parent<'a>) -> Result<(), V::Error> {
-        self.shared(node, place, |walk, place| {
+        self.enter(node, place, |walk, place| {
             let target = walk.anchors.follow(node).ok_or(StructureError::DanglingAlias {
                 position: node.position,
             })?;
@@ -207,20 +214,25 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         })
     }
 
-    /// Marks the place as shared while it is at a node that is an alias, or that an alias refers to.
-    fn shared(
+    /// Marks the place while it is at a node: as shared, if the node is an alias or an alias refers to it, and as flow.
+    fn enter(
         &mut self,
         node: &'a Node,
         place: &mut Place<'a>,
         visit: impl FnOnce(&mut Self, &mut Place<'a>) -> Result<(), V::Error>,
     ) -> Result<(), V::Error> {
-        let outer = place.sharing;
+        let outer = (place.sharing, place.layout);
         let is_referred = node.anchor.as_ref().is_some_and(|anchor| self.referred.contains(&anchor.id));
         if is_referred || matches!(node.content, Content::Alias(_)) {
             place.sharing = Sharing::Shared;
         }
+        if let Content::Sequence { style, .. } | Content::Mapping { style, .. } = &node.content
+            && *style == CollectionStyle::Flow
+        {
+            place.layout = CollectionStyle::Flow;
+        }
         visit(self, place)?;
-        place.sharing = outer;
+        (place.sharing, place.layout) = outer;
         Ok(())
     }
 
