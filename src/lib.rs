@@ -9,3 +9,35 @@
 
 pub mod api;
 pub mod name;
+pub mod apply;
+pub mod audit;
+pub mod cluster;
+pub mod files;
+pub mod observe;
+pub mod plan;
+pub mod render;
+pub mod verify;
+pub mod health;
+pub mod notify;
+pub mod reconcile;
+pub mod source;
+pub mod store;
+
+/// An error and what caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors repeat their source in their own words.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+pub mod controller;
+pub mod cli;
+pub mod process;
