@@ -6,11 +6,16 @@
 //! Everything up to the outbox is pure and quick; sending has its own loop, so that a chat that is away holds
 //! up nothing. What is in the outbox holds no credentials: they are joined to it when it is sent.
 
+mod advice;
+mod answer;
 mod dedup;
 mod destination;
 mod event;
 pub mod forge;
+mod message;
+mod rich;
 mod selection;
+mod slack;
 mod text;
 
 pub use dedup::MAX_REMEMBERED_FAILURES;

@@ -57,7 +57,7 @@ pub struct Failure {
     pub message: Public,
     /// The objects it failed on.
     pub objects: Listed<ObjectFailure>,
-    /// What to do next, where the step knows better than [`advice`](super::message) does.
+    /// What to do next, where the step knows better than the advice that goes with step and reason.
     pub advice: Option<Public>,
     /// What the cluster runs in the meantime.
     pub running: Option<CommitId>,
