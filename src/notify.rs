@@ -12,7 +12,9 @@ mod dedup;
 mod destination;
 mod event;
 pub mod forge;
+mod http;
 mod message;
+mod outbox;
 mod rich;
 mod selection;
 mod slack;
@@ -24,5 +26,6 @@ pub use event::{
     Action, Change, Changes, ClusterObject, CommitFacts, CommitId, Event, Failure, Fingerprint,
     InvalidCommitId, KeyKind, Listed, MAX_LISTED, ObjectFailure, Outcome, Retry, Signature, Step, Success,
 };
+pub use outbox::{MAX_AGE, MAX_MESSAGES, OutboxError};
 pub use selection::{Interest, interest};
 pub use text::{MAX_PUBLIC_CHARS, Public, Reason};

@@ -3,11 +3,13 @@
 //! Rules: docs.slack.dev, "Block Kit reference", "Formatting message text", `chat.postMessage`, "Sending messages
 //! using incoming webhooks".
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply, quoted_word};
+use super::destination::{SecretUrl, Token};
+use super::http::Http;
 use super::message::Message;
 use super::rich::{Rich, Span};
 use super::text::shorten;
@@ -38,6 +40,29 @@ const _: () = assert!(
     MAX_HEADER + MAX_FACTS + MAX_SENTENCE + MAX_OBJECTS + MAX_ADVICE + MAX_FOOTER + MARGIN <= MAX_ALL_BLOCKS
 );
 const _: () = assert!(MAX_OBJECTS + MARGIN <= MAX_SECTION && MAX_ADVICE + MARGIN <= MAX_SECTION);
+
+/// Posts a message through an incoming webhook.
+pub(super) async fn post_webhook(http: &Http, address: &SecretUrl, message: &Message) -> Answer {
+    let body = payload(message, None);
+    let reply = http.send(|client| client.post(address.expose()).json(&body)).await;
+    reply.map_or_else(|answer| answer, |reply| webhook_answer(&reply))
+}
+
+/// Posts a message as a bot.
+pub(super) async fn post_message(
+    http: &Http,
+    address: &Url,
+    token: &Token,
+    channel: &str,
+    message: &Message,
+) -> Answer {
+    let body = payload(message, Some(channel));
+    let request = |client: &reqwest::Client| {
+        client.post(address.clone()).bearer_auth(token.expose()).json(&body)
+    };
+    let reply = http.send(request).await;
+    reply.map_or_else(|answer| answer, |reply| bot_answer(&reply))
+}
 
 /// The payload for a webhook, or with a channel for `chat.postMessage`.
 pub(super) fn payload(message: &Message, channel: Option<&str>) -> Value {
@@ -183,10 +208,10 @@ pub(super) fn webhook_answer(reply: &Reply) -> Answer {
         return later;
     }
     let word = String::from_utf8_lossy(&reply.body);
-    match (reply.status.is_success(), word.trim()) {
-        (true, "ok") => Answer::Accepted,
-        (true, _) => not_slack(reply.status),
-        (false, word) => refusal(word, reply),
+    match word.trim() {
+        "ok" if reply.status.is_success() => Answer::Accepted,
+        word if reply.status.is_client_error() => refusal(word, reply),
+        _ => not_slack(reply.status),
     }
 }
 
