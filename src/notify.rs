@@ -8,15 +8,18 @@
 
 mod advice;
 mod answer;
+mod backoff;
 mod dedup;
 mod destination;
 mod event;
 pub mod forge;
 mod http;
+mod matrix;
 mod message;
 mod outbox;
 mod rich;
 mod selection;
+mod sender;
 mod slack;
 mod text;
 
@@ -28,4 +31,5 @@ pub use event::{
 };
 pub use outbox::{MAX_AGE, MAX_MESSAGES, OutboxError};
 pub use selection::{Interest, interest};
+pub use sender::{Counts, Notifications};
 pub use text::{MAX_PUBLIC_CHARS, Public, Reason};

@@ -260,7 +260,10 @@ impl Outbox {
     /// The message that waits; `None` if it is gone or can not be read any more.
     pub(super) fn load(&mut self, waiting: &Waiting) -> Result<Option<StoredMessage>, OutboxError> {
         let path = self.messages.join(waiting.file_name());
-        let message = self.read_or_set_aside(&path)?;
+        let message = match self.read_or_set_aside(&path) {
+            Err(OutboxError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            read => read?,
+        };
         if message.is_none() && self.waiting.remove(&waiting.sequence).is_some() {
             self.dropped += 1;
         }
