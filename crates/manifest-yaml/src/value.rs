@@ -106,7 +106,8 @@ impl Value {
 
     /// The value below a chain of map keys.
     pub fn get_path(&self, keys: &[&str]) -> Option<&Value> {
-        keys.iter().try_fold(self, |value, key| value.as_mapping()?.get(key))
+        keys.iter()
+            .try_fold(self, |value, key| value.as_mapping()?.get(key))
     }
 
     /// What it is, in the words of an error message; never its content.
@@ -193,7 +194,12 @@ impl Mapping {
     /// A deep copy in which sensitive scalars are shared, not copied.
     #[must_use]
     pub fn share(&self) -> Self {
-        Self(self.0.iter().map(|(key, value)| (key.clone(), value.share())).collect())
+        Self(
+            self.0
+                .iter()
+                .map(|(key, value)| (key.clone(), value.share()))
+                .collect(),
+        )
     }
 
     /// The value at a key.
