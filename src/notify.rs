@@ -18,6 +18,8 @@ mod matrix;
 mod message;
 mod outbox;
 mod rich;
+#[cfg(test)]
+mod samples;
 mod selection;
 mod sender;
 mod slack;

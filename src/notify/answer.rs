@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 
 /// The longest pause that a server may impose. A larger `Retry-After` is a mistake or a trap.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// What came back.
 pub(super) struct Reply {
@@ -50,12 +50,11 @@ pub(super) enum Answer {
 /// Reads `Retry-After`: seconds, or a date (RFC 9110 §10.2.3).
 pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
-    let wait = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-            Duration::try_from(date.duration_since(now)).unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+        Duration::try_from(date.duration_since(now)).unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
 }

@@ -108,3 +108,107 @@ impl Track {
         (news, next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{Listed, ObjectFailure};
+    use super::super::samples::{ID, NEXT_ID, applied, at, failed, object_failure, refused, succeeded};
+    use super::*;
+
+    /// Tells a Notifier a list of events; what of them it heard.
+    fn heard(interest: Interest, events: &[Event]) -> Vec<&'static str> {
+        let mut track = Track::default();
+        events
+            .iter()
+            .map(|event| {
+                let (news, next) = track.judge(event, interest);
+                track = next;
+                match news {
+                    None => "-",
+                    Some(News::Failure) => "failure",
+                    Some(News::Recovery(_)) => "recovery",
+                    Some(News::NewRevision) => "new",
+                }
+            })
+            .collect()
+    }
+
+    fn fetch(reason: &str, message: &str) -> Event {
+        failed(ID, Step::Fetch, reason, message, Listed::default())
+    }
+
+    #[test]
+    fn the_same_failure_is_told_once_whatever_its_words() {
+        let events = [
+            fetch("Timeout", "no answer after 30.1s (request 17)"),
+            fetch("Timeout", "no answer after 29.8s (request 18)"),
+        ];
+        assert_eq!(heard(Interest::Everything, &events), ["failure", "-"]);
+    }
+
+    #[test]
+    fn another_face_of_a_failure_is_told_once_each() {
+        let (timeout, refused) = (fetch("Timeout", ""), fetch("ConnectionRefused", ""));
+        let events = [timeout.clone(), refused.clone(), timeout, refused];
+        assert_eq!(heard(Interest::Everything, &events), ["failure", "failure", "-", "-"]);
+    }
+
+    #[test]
+    fn what_fails_counts_and_its_order_does_not() {
+        let failing = |objects: [ObjectFailure; 2]| {
+            failed(ID, Step::Apply, "ApplyFailed", "", objects.into_iter().collect())
+        };
+        let [a, b, c] = [("a", "Invalid"), ("b", "Invalid"), ("b", "Forbidden")]
+            .map(|(name, reason)| object_failure(name, reason, "some words"));
+        let events = [failing([a.clone(), b.clone()]), failing([b, a.clone()]), failing([a, c])];
+        assert_eq!(heard(Interest::Everything, &events), ["failure", "-", "failure"]);
+    }
+
+    #[test]
+    fn a_recovery_is_told_even_without_a_new_revision() {
+        let events = [applied(), refused(), applied(), applied(), refused(), applied()];
+        let expected = ["new", "failure", "recovery", "-", "failure", "recovery"];
+        assert_eq!(heard(Interest::Everything, &events), expected);
+        let expected = ["-", "failure", "recovery", "-", "failure", "recovery"];
+        assert_eq!(heard(Interest::Trouble, &events), expected);
+        assert_eq!(heard(Interest::Nothing, &events), ["-"; 6]);
+    }
+
+    #[test]
+    fn a_recovery_says_what_it_ends() {
+        let mut late = refused();
+        late.time = at(60);
+        let (_, track) = Track::default().judge(&fetch("Timeout", ""), Interest::Trouble);
+        let (_, track) = track.judge(&late, Interest::Trouble);
+        let (news, _) = track.judge(&applied(), Interest::Trouble);
+        let past = PastFailure {
+            since: at(0),
+            step: Step::Plan,
+            reason: Reason::word("DryRunFailed"),
+        };
+        assert_eq!(news, Some(News::Recovery(past)));
+    }
+
+    #[test]
+    fn a_success_is_told_once_per_revision() {
+        let (one, two) = (applied(), succeeded(NEXT_ID, &[]));
+        let events = [one.clone(), one.clone(), two.clone(), two, one];
+        assert_eq!(heard(Interest::Everything, &events), ["new", "-", "new", "-", "new"]);
+    }
+
+    #[test]
+    fn what_was_well_all_along_is_no_news_to_a_new_notifier() {
+        let events = [succeeded(ID, &[]), succeeded(ID, &[]), succeeded(NEXT_ID, &[])];
+        assert_eq!(heard(Interest::Everything, &events), ["-", "-", "new"]);
+    }
+
+    #[test]
+    fn only_so_many_failures_are_remembered() {
+        let names: Vec<String> = (0..=MAX_REMEMBERED_FAILURES).map(|number| format!("Face{number}")).collect();
+        let mut events: Vec<Event> = names.iter().map(|name| fetch(name, "")).collect();
+        events.push(fetch("Face1", ""));
+        events.push(fetch("Face0", ""));
+        let heard = heard(Interest::Everything, &events);
+        assert_eq!(heard[names.len()..], ["-", "failure"]);
+    }
+}

@@ -156,7 +156,7 @@ impl Destination {
         }
         match spec.type_ {
             NotifierType::Slack => slack(spec, secret_address, token),
-            NotifierType::Matrix => matrix(spec, secret_address, token),
+            NotifierType::Matrix => matrix(spec, secret_address.as_ref(), token),
         }
     }
 
@@ -234,10 +234,10 @@ fn slack(
 
 fn matrix(
     spec: &NotifierSpec,
-    secret_address: Option<Zeroizing<String>>,
+    secret_address: Option<&Zeroizing<String>>,
     token: Option<Token>,
 ) -> Result<Destination, InvalidDestination> {
-    let (address, field) = match (&secret_address, &spec.address) {
+    let (address, field) = match (secret_address, &spec.address) {
         (Some(address), _) => (address.as_str(), SECRET_ADDRESS),
         (None, Some(address)) => (address.as_str(), SPEC_ADDRESS),
         (None, None) => {
@@ -339,4 +339,141 @@ fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "T0P-S3CRET";
+
+    fn secret(entries: &[(&str, &str)]) -> SecretData {
+        let zeroizing = |value: &str| Zeroizing::new(value.as_bytes().to_vec());
+        entries.iter().map(|(key, value)| ((*key).to_owned(), zeroizing(value))).collect()
+    }
+
+    fn parse(spec: &str, entries: &[(&str, &str)]) -> Result<Destination, InvalidDestination> {
+        Destination::parse(&serde_json::from_str(spec).unwrap(), Some(&secret(entries)))
+    }
+
+    #[test]
+    fn slack_is_a_webhook_or_a_bot() {
+        let address = "https://hooks.slack.com/services/T/B/x\n";
+        match parse(r#"{"type":"slack"}"#, &[("address", address)]) {
+            Ok(Destination::SlackWebhook { address: kept }) => assert_eq!(kept.expose(), address.trim()),
+            _ => panic!("no webhook"),
+        }
+        match parse(r##"{"type":"slack","channel":"#deploys"}"##, &[("token", "xoxb-1\n")]) {
+            Ok(Destination::SlackBot {
+                address,
+                token,
+                channel,
+            }) => {
+                assert_eq!(
+                    (address.as_str(), token.expose(), channel.as_str()),
+                    (SLACK_POST_MESSAGE, "xoxb-1", "#deploys")
+                );
+            }
+            _ => panic!("no bot"),
+        }
+    }
+
+    #[test]
+    fn matrix_is_a_homeserver_a_token_and_a_room() {
+        for (channel, room) in [
+            ("!abc:example.org", Room::Id("!abc:example.org".into())),
+            ("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM", Room::Id("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM".into())),
+            ("#ops:example.org", Room::Alias("#ops:example.org".into())),
+        ] {
+            let spec = format!(r#"{{"type":"matrix","address":"https://m.example.org/base","channel":"{channel}"}}"#);
+            match parse(&spec, &[("token", "syt_1")]) {
+                Ok(Destination::Matrix {
+                    homeserver,
+                    room: parsed,
+                    ..
+                }) => assert_eq!((homeserver.as_str(), parsed), ("https://m.example.org/base/", room)),
+                _ => panic!("{channel}"),
+            }
+        }
+    }
+
+    #[test]
+    fn http_is_for_loopback() {
+        for (address, good) in [
+            ("http://127.0.0.1:8080/x", true),
+            ("http://[::1]:8080/x", true),
+            ("http://localhost/x", true),
+            ("https://example.com/x", true),
+            ("http://example.com/x", false),
+            ("http://127.0.0.1.example.com/x", false),
+            ("http://localhost.example.com/x", false),
+            ("http://10.0.0.1/x", false),
+            ("ftp://127.0.0.1/x", false),
+            ("https://user@example.com/x", false),
+            ("https://example.com/x#y", false),
+            ("hooks.slack.com/services/T/B/x", false),
+            ("", false),
+        ] {
+            assert_eq!(parse(r#"{"type":"slack"}"#, &[("address", address)]).is_ok(), good, "{address}");
+        }
+        let long = format!("https://example.com/{}", "a".repeat(MAX_ADDRESS_CHARS));
+        assert!(parse(r#"{"type":"slack"}"#, &[("address", &long)]).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_or_contradicts_itself_is_named() {
+        let webhook = "https://hooks.slack.com/services/T/B/T0P-S3CRET";
+        let matrix = r##"{"type":"matrix","address":"https://m.example.org","channel":"#a:b"}"##;
+        for (spec, entries, expected) in [
+            (r#"{"type":"slack"}"#, &[][..], "the Secret's key address is missing"),
+            (
+                r#"{"type":"slack","address":"https://hooks.slack.com/services/T/B/x"}"#,
+                &[],
+                "spec.address can not be given without a token: a webhook's address is a secret",
+            ),
+            (
+                r#"{"type":"slack","address":"https://slack.com/api/chat.postMessage"}"#,
+                &[("address", webhook)],
+                "spec.address can not be given when the Secret has the key address",
+            ),
+            (r#"{"type":"slack","channel":"a"}"#, &[("address", webhook)], "spec.channel can not be given with a webhook"),
+            (
+                r#"{"type":"slack","channel":"a"}"#,
+                &[("address", webhook), ("token", CANARY)],
+                "the Secret's key token can not be given with the address of a webhook",
+            ),
+            (r#"{"type":"slack"}"#, &[("token", CANARY)], "spec.channel is missing"),
+            (r#"{"type":"slack","channel":"a b"}"#, &[("token", CANARY)], "spec.channel is not usable"),
+            (r#"{"type":"slack","channel":"a"}"#, &[("token", "T0P-S3CRET two")], "the Secret's key token is not usable"),
+            (r#"{"type":"slack","channel":"a"}"#, &[("token", "")], "the Secret's key token is not usable"),
+            (r#"{"type":"slack"}"#, &[("address", "T0P-S3CRET")], "the Secret's key address is not usable"),
+            (matrix, &[("proxy", CANARY)], "the Secret has the key proxy"),
+            (matrix, &[], "the Secret's key token is missing"),
+            (r##"{"type":"matrix","channel":"#a:b"}"##, &[("token", CANARY)], "spec.address is missing"),
+            (r#"{"type":"matrix","address":"https://m.example.org"}"#, &[("token", CANARY)], "spec.channel is missing"),
+            (
+                r#"{"type":"matrix","address":"https://m.example.org","channel":"ops"}"#,
+                &[("token", CANARY)],
+                "spec.channel is not usable",
+            ),
+            (
+                r##"{"type":"matrix","address":"https://m.example.org?a","channel":"#a:b"}"##,
+                &[("token", CANARY)],
+                "spec.address is not usable",
+            ),
+        ] {
+            let error = parse(spec, entries).map(|_| ()).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{spec}: {error}");
+            assert!(!error.contains(CANARY), "{error}");
+        }
+        let none = Destination::parse(&serde_json::from_str(matrix).unwrap(), None);
+        assert!(matches!(none, Err(InvalidDestination::NoSecret(_))));
+    }
+
+    #[test]
+    fn a_token_has_a_limit() {
+        let (longest, spec) = ("a".repeat(MAX_TOKEN_BYTES), r#"{"type":"slack","channel":"a"}"#);
+        assert!(parse(spec, &[("token", &longest)]).is_ok());
+        assert!(parse(spec, &[("token", &format!("{longest}a"))]).is_err());
+    }
 }

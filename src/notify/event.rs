@@ -19,7 +19,7 @@ pub const MAX_LISTED: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Event {
-    /// Which GitSource or Delivery.
+    /// Which `GitSource` or `Delivery`.
     pub object: ObjectName,
     /// The cluster, by the name that its operator gave it.
     pub cluster: Public,

@@ -213,7 +213,7 @@ impl Form for Plain {
     }
 
     fn list(items: &[String]) -> String {
-        items.iter().map(|item| format!("• {item}\n")).collect::<String>() + "\n"
+        format!("• {}\n\n", items.join("\n• "))
     }
 }
 
@@ -259,8 +259,7 @@ impl Form for Html {
     }
 
     fn list(items: &[String]) -> String {
-        let items: String = items.iter().map(|item| format!("<li>{item}</li>")).collect();
-        format!("<ul>{items}</ul>")
+        format!("<ul><li>{}</li></ul>", items.join("</li><li>"))
     }
 }
 

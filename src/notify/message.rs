@@ -170,9 +170,10 @@ fn failure_words(event: &Event, step: Step) -> String {
 fn identity(event: &Event) -> Vec<(&'static str, Rich)> {
     let label = event.object.kind.as_str();
     let object = Rich::default().code(event.object.key.to_string());
-    let object = match event.cluster.is_empty() {
-        true => object,
-        false => object.text(" on ").code(line(&event.cluster)),
+    let object = if event.cluster.is_empty() {
+        object
+    } else {
+        object.text(" on ").code(line(&event.cluster))
     };
     let mut facts = vec![(label, object)];
     facts.extend(event.commit.as_ref().map(|commit| ("Commit", commit_words(commit))));

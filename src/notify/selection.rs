@@ -19,7 +19,7 @@ pub enum Interest {
 /// How much the Notifier of a namespace wants to hear of an object with these labels.
 ///
 /// Without `sources` it is everything in its own namespace. A source that went well is then no news of its own:
-/// the Deliveries say so, with the signer and what changed. Whoever wants to hear of it names the GitSource.
+/// the Deliveries say so, with the signer and what changed. Whoever wants to hear of it names the `GitSource`.
 pub fn interest(
     spec: &NotifierSpec,
     namespace: &str,

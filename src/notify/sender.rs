@@ -29,7 +29,7 @@ const MAX_CONCURRENT_LANES: usize = 4;
 /// be the message, and a hundred others should not wait a day for it.
 pub const OVERTAKEN_AFTER: u32 = 5;
 /// How long nothing is looked at when nothing is due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// The Notifiers, and the messages on their way to them. Clones share both.
 #[derive(Clone)]
