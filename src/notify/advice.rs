@@ -32,7 +32,12 @@ pub(super) fn advice(event: &Event, failure: &Failure) -> Rich {
 /// `fluxops get KIND/NAME -n NAMESPACE`: works in the cluster and with `--config` alike.
 fn get(event: &Event) -> String {
     let object = &event.object;
-    format!("fluxops get {}/{} -n {}", object.kind.lowercase(), object.key.name, object.key.namespace)
+    format!(
+        "fluxops get {}/{} -n {}",
+        object.kind.lowercase(),
+        object.key.name,
+        object.key.namespace
+    )
 }
 
 fn short(event: &Event) -> &str {
@@ -65,7 +70,9 @@ fn fetch(event: &Event, reason: &str) -> Rich {
         "ReferenceNotFound" | "NotFound" => Rich::new(
             "Check that repository and branch or tag still exist, and that spec.url and spec.ref name them.",
         ),
-        _ => Rich::new("Check that the Git server answers from where fluxops runs. See ").code(get(event)).text("."),
+        _ => Rich::new("Check that the Git server answers from where fluxops runs. See ")
+            .code(get(event))
+            .text("."),
     }
 }
 
@@ -128,12 +135,20 @@ fn open(event: &Event, reason: &str) -> Rich {
 fn render(event: &Event) -> Rich {
     Rich::new("See the same in a clone: ")
         .code("fluxops build DIR")
-        .text(format!(" at {}. Correct the files, commit, sign and push.", short(event)))
+        .text(format!(
+            " at {}. Correct the files, commit, sign and push.",
+            short(event)
+        ))
 }
 
 fn apply(event: &Event, failure: &Failure) -> Rich {
     let first = failure.objects.first().first();
-    let word = first.map_or(failure.reason.as_str(), |failed| failed.reason.as_str());
+    let word = match first {
+        // The API server has no reason of its own for it, only `Invalid` and these words.
+        Some(failed) if failed.message.as_str().contains("field is immutable") => "ImmutableField",
+        Some(failed) => failed.reason.as_str(),
+        None => failure.reason.as_str(),
+    };
     match word {
         "Forbidden" | "Unauthorized" => Rich::new(
             "The service account that applies lacks a right. Bind a role that allows it, or leave the object out. \
@@ -181,7 +196,11 @@ fn health(event: &Event, failure: &Failure) -> Rich {
     match &failure.running {
         Some(running) => advice
             .text(". To go back: ")
-            .code(format!("git revert {}..{}", running.short(), event.commit.as_ref().map_or("HEAD", |c| c.id.short())))
+            .code(format!(
+                "git revert {}..{}",
+                running.short(),
+                event.commit.as_ref().map_or("HEAD", |c| c.id.short())
+            ))
             .text(", sign and push."),
         None => advice.text("."),
     }
@@ -200,20 +219,24 @@ fn kubectl(verb: &str, failed: &ObjectFailure) -> String {
 fn namespace<'a>(event: &'a Event, failed: Option<&'a ObjectFailure>) -> &'a str {
     failed
         .and_then(|failed| failed.object.namespace.as_ref())
-        .map_or(event.object.key.namespace.as_str(), |namespace| namespace.as_str())
+        .map_or(event.object.key.namespace.as_str(), |namespace| {
+            namespace.as_str()
+        })
 }
 
 /// What a failure of this step leaves behind, in the cluster.
 pub(super) fn state(kind: Kind, step: Step, running: Option<&CommitId>) -> String {
-    let untouched = match (kind, step) {
-        (Kind::Delivery, Step::Apply) => "The cluster may hold parts of it. ",
-        (Kind::Delivery, Step::Health) => "",
-        _ => "The cluster was not touched. ",
-    };
-    match (running, step) {
-        (Some(running), Step::Health) => format!("The last healthy one was {}.", running.short()),
-        (Some(running), _) => format!("{untouched}Applied last: {}.", running.short()),
-        (None, Step::Health) => "Nothing before it was healthy.".to_owned(),
-        (None, _) => untouched.trim_end().to_owned(),
+    let running = running.map(CommitId::short);
+    match (kind, step, running) {
+        (Kind::Delivery, Step::Apply, Some(running)) => {
+            format!("The cluster may hold parts of it. What was applied whole last is {running}.")
+        }
+        (Kind::Delivery, Step::Apply, None) => "The cluster may hold parts of it.".to_owned(),
+        (Kind::Delivery, Step::Health, Some(running)) => {
+            format!("It is applied. {running} was the last that was healthy.")
+        }
+        (Kind::Delivery, Step::Health, None) => "It is applied.".to_owned(),
+        (_, _, Some(running)) => format!("The cluster was not touched, it keeps running {running}."),
+        (_, _, None) => "The cluster was not touched.".to_owned(),
     }
 }

@@ -62,7 +62,8 @@ pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 /// A word out of a server's answer, made safe for a log line.
 pub(super) fn quoted_word(word: &str) -> String {
     const MAX_WORD_CHARS: usize = 64;
-    let is_plain = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    let is_plain =
+        |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
     word.chars().filter(is_plain).take(MAX_WORD_CHARS).collect()
 }
 
@@ -84,7 +85,11 @@ mod tests {
             ("-1", None),
             ("", None),
         ] {
-            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+            assert_eq!(
+                retry_after(value, now),
+                seconds.map(Duration::from_secs),
+                "{value}"
+            );
         }
     }
 

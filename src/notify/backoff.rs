@@ -32,7 +32,16 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_its_cap() {
-        for (failed, seconds) in [(0, 2), (1, 2), (2, 4), (3, 8), (9, 512), (10, 600), (11, 600), (u32::MAX, 600)] {
+        for (failed, seconds) in [
+            (0, 2),
+            (1, 2),
+            (2, 4),
+            (3, 8),
+            (9, 512),
+            (10, 600),
+            (11, 600),
+            (u32::MAX, 600),
+        ] {
             assert_eq!(backoff(failed, 1.0), Duration::from_secs(seconds), "{failed}");
             assert_eq!(backoff(failed, 0.0), Duration::from_secs(seconds) / 2, "{failed}");
         }

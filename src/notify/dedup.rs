@@ -150,7 +150,10 @@ mod tests {
     fn another_face_of_a_failure_is_told_once_each() {
         let (timeout, refused) = (fetch("Timeout", ""), fetch("ConnectionRefused", ""));
         let events = [timeout.clone(), refused.clone(), timeout, refused];
-        assert_eq!(heard(Interest::Everything, &events), ["failure", "failure", "-", "-"]);
+        assert_eq!(
+            heard(Interest::Everything, &events),
+            ["failure", "failure", "-", "-"]
+        );
     }
 
     #[test]
@@ -160,7 +163,11 @@ mod tests {
         };
         let [a, b, c] = [("a", "Invalid"), ("b", "Invalid"), ("b", "Forbidden")]
             .map(|(name, reason)| object_failure(name, reason, "some words"));
-        let events = [failing([a.clone(), b.clone()]), failing([b, a.clone()]), failing([a, c])];
+        let events = [
+            failing([a.clone(), b.clone()]),
+            failing([b, a.clone()]),
+            failing([a, c]),
+        ];
         assert_eq!(heard(Interest::Everything, &events), ["failure", "-", "failure"]);
     }
 
@@ -193,7 +200,10 @@ mod tests {
     fn a_success_is_told_once_per_revision() {
         let (one, two) = (applied(), succeeded(NEXT_ID, &[]));
         let events = [one.clone(), one.clone(), two.clone(), two, one];
-        assert_eq!(heard(Interest::Everything, &events), ["new", "-", "new", "-", "new"]);
+        assert_eq!(
+            heard(Interest::Everything, &events),
+            ["new", "-", "new", "-", "new"]
+        );
     }
 
     #[test]
@@ -204,7 +214,9 @@ mod tests {
 
     #[test]
     fn only_so_many_failures_are_remembered() {
-        let names: Vec<String> = (0..=MAX_REMEMBERED_FAILURES).map(|number| format!("Face{number}")).collect();
+        let names: Vec<String> = (0..=MAX_REMEMBERED_FAILURES)
+            .map(|number| format!("Face{number}"))
+            .collect();
         let mut events: Vec<Event> = names.iter().map(|name| fetch(name, "")).collect();
         events.push(fetch("Face1", ""));
         events.push(fetch("Face0", ""));

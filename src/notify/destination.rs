@@ -349,7 +349,10 @@ mod tests {
 
     fn secret(entries: &[(&str, &str)]) -> SecretData {
         let zeroizing = |value: &str| Zeroizing::new(value.as_bytes().to_vec());
-        entries.iter().map(|(key, value)| ((*key).to_owned(), zeroizing(value))).collect()
+        entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), zeroizing(value)))
+            .collect()
     }
 
     fn parse(spec: &str, entries: &[(&str, &str)]) -> Result<Destination, InvalidDestination> {
@@ -363,7 +366,10 @@ mod tests {
             Ok(Destination::SlackWebhook { address: kept }) => assert_eq!(kept.expose(), address.trim()),
             _ => panic!("no webhook"),
         }
-        match parse(r##"{"type":"slack","channel":"#deploys"}"##, &[("token", "xoxb-1\n")]) {
+        match parse(
+            r##"{"type":"slack","channel":"#deploys"}"##,
+            &[("token", "xoxb-1\n")],
+        ) {
             Ok(Destination::SlackBot {
                 address,
                 token,
@@ -382,16 +388,24 @@ mod tests {
     fn matrix_is_a_homeserver_a_token_and_a_room() {
         for (channel, room) in [
             ("!abc:example.org", Room::Id("!abc:example.org".into())),
-            ("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM", Room::Id("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM".into())),
+            (
+                "!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM",
+                Room::Id("!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM".into()),
+            ),
             ("#ops:example.org", Room::Alias("#ops:example.org".into())),
         ] {
-            let spec = format!(r#"{{"type":"matrix","address":"https://m.example.org/base","channel":"{channel}"}}"#);
+            let spec = format!(
+                r#"{{"type":"matrix","address":"https://m.example.org/base","channel":"{channel}"}}"#
+            );
             match parse(&spec, &[("token", "syt_1")]) {
                 Ok(Destination::Matrix {
                     homeserver,
                     room: parsed,
                     ..
-                }) => assert_eq!((homeserver.as_str(), parsed), ("https://m.example.org/base/", room)),
+                }) => assert_eq!(
+                    (homeserver.as_str(), parsed),
+                    ("https://m.example.org/base/", room)
+                ),
                 _ => panic!("{channel}"),
             }
         }
@@ -414,7 +428,11 @@ mod tests {
             ("hooks.slack.com/services/T/B/x", false),
             ("", false),
         ] {
-            assert_eq!(parse(r#"{"type":"slack"}"#, &[("address", address)]).is_ok(), good, "{address}");
+            assert_eq!(
+                parse(r#"{"type":"slack"}"#, &[("address", address)]).is_ok(),
+                good,
+                "{address}"
+            );
         }
         let long = format!("https://example.com/{}", "a".repeat(MAX_ADDRESS_CHARS));
         assert!(parse(r#"{"type":"slack"}"#, &[("address", &long)]).is_err());
@@ -425,7 +443,11 @@ mod tests {
         let webhook = "https://hooks.slack.com/services/T/B/T0P-S3CRET";
         let matrix = r##"{"type":"matrix","address":"https://m.example.org","channel":"#a:b"}"##;
         for (spec, entries, expected) in [
-            (r#"{"type":"slack"}"#, &[][..], "the Secret's key address is missing"),
+            (
+                r#"{"type":"slack"}"#,
+                &[][..],
+                "the Secret's key address is missing",
+            ),
             (
                 r#"{"type":"slack","address":"https://hooks.slack.com/services/T/B/x"}"#,
                 &[],
@@ -436,21 +458,53 @@ mod tests {
                 &[("address", webhook)],
                 "spec.address can not be given when the Secret has the key address",
             ),
-            (r#"{"type":"slack","channel":"a"}"#, &[("address", webhook)], "spec.channel can not be given with a webhook"),
+            (
+                r#"{"type":"slack","channel":"a"}"#,
+                &[("address", webhook)],
+                "spec.channel can not be given with a webhook",
+            ),
             (
                 r#"{"type":"slack","channel":"a"}"#,
                 &[("address", webhook), ("token", CANARY)],
                 "the Secret's key token can not be given with the address of a webhook",
             ),
-            (r#"{"type":"slack"}"#, &[("token", CANARY)], "spec.channel is missing"),
-            (r#"{"type":"slack","channel":"a b"}"#, &[("token", CANARY)], "spec.channel is not usable"),
-            (r#"{"type":"slack","channel":"a"}"#, &[("token", "T0P-S3CRET two")], "the Secret's key token is not usable"),
-            (r#"{"type":"slack","channel":"a"}"#, &[("token", "")], "the Secret's key token is not usable"),
-            (r#"{"type":"slack"}"#, &[("address", "T0P-S3CRET")], "the Secret's key address is not usable"),
+            (
+                r#"{"type":"slack"}"#,
+                &[("token", CANARY)],
+                "spec.channel is missing",
+            ),
+            (
+                r#"{"type":"slack","channel":"a b"}"#,
+                &[("token", CANARY)],
+                "spec.channel is not usable",
+            ),
+            (
+                r#"{"type":"slack","channel":"a"}"#,
+                &[("token", "T0P-S3CRET two")],
+                "the Secret's key token is not usable",
+            ),
+            (
+                r#"{"type":"slack","channel":"a"}"#,
+                &[("token", "")],
+                "the Secret's key token is not usable",
+            ),
+            (
+                r#"{"type":"slack"}"#,
+                &[("address", "T0P-S3CRET")],
+                "the Secret's key address is not usable",
+            ),
             (matrix, &[("proxy", CANARY)], "the Secret has the key proxy"),
             (matrix, &[], "the Secret's key token is missing"),
-            (r##"{"type":"matrix","channel":"#a:b"}"##, &[("token", CANARY)], "spec.address is missing"),
-            (r#"{"type":"matrix","address":"https://m.example.org"}"#, &[("token", CANARY)], "spec.channel is missing"),
+            (
+                r##"{"type":"matrix","channel":"#a:b"}"##,
+                &[("token", CANARY)],
+                "spec.address is missing",
+            ),
+            (
+                r#"{"type":"matrix","address":"https://m.example.org"}"#,
+                &[("token", CANARY)],
+                "spec.channel is missing",
+            ),
             (
                 r#"{"type":"matrix","address":"https://m.example.org","channel":"ops"}"#,
                 &[("token", CANARY)],

@@ -17,9 +17,8 @@ impl Link {
     /// Reads a link.
     pub fn parse(text: &str) -> Result<Self, InvalidLink> {
         let url = Url::parse(text).map_err(|_| InvalidLink)?;
-        let is_plain = matches!(url.scheme(), "http" | "https")
-            && url.username().is_empty()
-            && url.password().is_none();
+        let is_plain =
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
         // The URL standard leaves these as they are; in Slack's markup and in HTML they mean something.
         let text = String::from(url)
             .replace('|', "%7C")
@@ -121,18 +120,51 @@ mod tests {
     fn known_forges_have_a_page_for_a_commit() {
         let id = CommitId::parse(ID).unwrap();
         for (repository, page) in [
-            ("https://github.com/acme/apps", "https://github.com/acme/apps/commit/"),
-            ("https://github.com/acme/apps.git/", "https://github.com/acme/apps/commit/"),
-            ("ssh://git@github.com/acme/apps.git", "https://github.com/acme/apps/commit/"),
-            ("ssh://git@ssh.github.com:443/acme/apps.git", "https://github.com/acme/apps/commit/"),
-            ("https://user:hunter2@github.com/acme/apps", "https://github.com/acme/apps/commit/"),
-            ("https://gitlab.com/acme/team/apps.git", "https://gitlab.com/acme/team/apps/-/commit/"),
-            ("https://gitlab.example.com:8443/a/b", "https://gitlab.example.com:8443/a/b/-/commit/"),
-            ("ssh://git@gitlab.example.com:2222/a/b", "https://gitlab.example.com/a/b/-/commit/"),
+            (
+                "https://github.com/acme/apps",
+                "https://github.com/acme/apps/commit/",
+            ),
+            (
+                "https://github.com/acme/apps.git/",
+                "https://github.com/acme/apps/commit/",
+            ),
+            (
+                "ssh://git@github.com/acme/apps.git",
+                "https://github.com/acme/apps/commit/",
+            ),
+            (
+                "ssh://git@ssh.github.com:443/acme/apps.git",
+                "https://github.com/acme/apps/commit/",
+            ),
+            (
+                "https://user:hunter2@github.com/acme/apps",
+                "https://github.com/acme/apps/commit/",
+            ),
+            (
+                "https://gitlab.com/acme/team/apps.git",
+                "https://gitlab.com/acme/team/apps/-/commit/",
+            ),
+            (
+                "https://gitlab.example.com:8443/a/b",
+                "https://gitlab.example.com:8443/a/b/-/commit/",
+            ),
+            (
+                "ssh://git@gitlab.example.com:2222/a/b",
+                "https://gitlab.example.com/a/b/-/commit/",
+            ),
             ("https://codeberg.org/a/b", "https://codeberg.org/a/b/commit/"),
-            ("https://forgejo.example.org/a/b", "https://forgejo.example.org/a/b/commit/"),
-            ("https://bitbucket.org/a/b.git", "https://bitbucket.org/a/b/commits/"),
-            ("https://github.com/a/b|c>d", "https://github.com/a/b%7Cc%3Ed/commit/"),
+            (
+                "https://forgejo.example.org/a/b",
+                "https://forgejo.example.org/a/b/commit/",
+            ),
+            (
+                "https://bitbucket.org/a/b.git",
+                "https://bitbucket.org/a/b/commits/",
+            ),
+            (
+                "https://github.com/a/b|c>d",
+                "https://github.com/a/b%7Cc%3Ed/commit/",
+            ),
         ] {
             let link = commit_link(repository, &id);
             assert_eq!(link.unwrap().as_str(), format!("{page}{ID}"), "{repository}");
@@ -157,7 +189,13 @@ mod tests {
 
     #[test]
     fn only_plain_web_addresses_are_links() {
-        for bad in ["javascript:alert(1)", "https://user@example.com/", "ftp://example.com/", "x", ""] {
+        for bad in [
+            "javascript:alert(1)",
+            "https://user@example.com/",
+            "ftp://example.com/",
+            "x",
+            "",
+        ] {
             assert_eq!(Link::parse(bad), Err(InvalidLink), "{bad}");
         }
         let longest = format!("https://example.com/{}", "a".repeat(MAX_LINK_CHARS - 20));

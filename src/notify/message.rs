@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::advice::{advice, state};
 use super::dedup::{News, PastFailure};
 use super::event::{
-    Action, Change, Changes, CommitFacts, Event, Failure, ObjectFailure, Outcome, Retry, Signature, Step, Success,
+    Action, Change, Changes, CommitFacts, Event, Failure, ObjectFailure, Outcome, Retry, Signature, Step,
+    Success,
 };
 use super::rich::Rich;
 use super::text::{Public, shorten};
@@ -82,7 +83,9 @@ fn failed(event: &Event, failure: &Failure) -> Message {
     let mut facts = identity(event);
     facts.push((
         "Failed at",
-        Rich::new(failure.step.as_str()).text(": ").code(failure.reason.as_str()),
+        Rich::new(failure.step.as_str())
+            .text(": ")
+            .code(failure.reason.as_str()),
     ));
     let state = state(event.object.kind, failure.step, failure.running.as_ref());
     if !state.is_empty() {
@@ -100,8 +103,7 @@ fn failed(event: &Event, failure: &Failure) -> Message {
         mood: Mood::Alarm,
         headline: headline("🔴", event, &failure_words(event, failure.step)),
         facts,
-        sentence: (!failure.message.is_empty())
-            .then(|| cut(failure.message.as_str(), MAX_MESSAGE_CHARS)),
+        sentence: (!failure.message.is_empty()).then(|| cut(failure.message.as_str(), MAX_MESSAGE_CHARS)),
         objects: (!failure.objects.is_empty()).then(|| Objects {
             named: named.iter().take(MAX_NAMED_OBJECTS).map(object_failure).collect(),
             more: failure.objects.more() + named.len().saturating_sub(MAX_NAMED_OBJECTS),
@@ -121,7 +123,11 @@ fn succeeded(event: &Event, success: &Success, past: Option<&PastFailure>) -> Me
     }
     let listed = success.changes.listed();
     let short = event.commit.as_ref().map(|commit| commit.id.short());
-    let did = if event.object.kind == Kind::Delivery { "applied" } else { "verified" };
+    let did = if event.object.kind == Kind::Delivery {
+        "applied"
+    } else {
+        "verified"
+    };
     let what = match (past, short) {
         (None, Some(short)) => format!("{did} {short}"),
         (None, None) => did.to_owned(),
@@ -135,7 +141,12 @@ fn succeeded(event: &Event, success: &Success, past: Option<&PastFailure>) -> Me
         facts,
         sentence: None,
         objects: (!listed.is_empty()).then(|| Objects {
-            named: listed.first().iter().take(MAX_NAMED_OBJECTS).map(change).collect(),
+            named: listed
+                .first()
+                .iter()
+                .take(MAX_NAMED_OBJECTS)
+                .map(change)
+                .collect(),
             more: listed.more() + listed.first().len().saturating_sub(MAX_NAMED_OBJECTS),
         }),
         advice: None,
@@ -146,7 +157,11 @@ fn succeeded(event: &Event, success: &Success, past: Option<&PastFailure>) -> Me
 /// `🔴 web on prod: failed to apply 3f2a1b9`: what matters first, since a lock screen shows no more.
 fn headline(mark: &str, event: &Event, what: &str) -> String {
     let cluster = cut(event.cluster.as_str(), MAX_CLUSTER_CHARS);
-    let on = if cluster.is_empty() { String::new() } else { format!(" on {cluster}") };
+    let on = if cluster.is_empty() {
+        String::new()
+    } else {
+        format!(" on {cluster}")
+    };
     one_line(&format!("{mark} {}{on}: {what}", cut(&event.object.key.name, 63)))
 }
 
@@ -176,8 +191,18 @@ fn identity(event: &Event) -> Vec<(&'static str, Rich)> {
         object.text(" on ").code(line(&event.cluster))
     };
     let mut facts = vec![(label, object)];
-    facts.extend(event.commit.as_ref().map(|commit| ("Commit", commit_words(commit))));
-    facts.extend(event.signature.as_ref().map(|signature| ("Signed by", signature_words(signature))));
+    facts.extend(
+        event
+            .commit
+            .as_ref()
+            .map(|commit| ("Commit", commit_words(commit))),
+    );
+    facts.extend(
+        event
+            .signature
+            .as_ref()
+            .map(|signature| ("Signed by", signature_words(signature))),
+    );
     facts
 }
 
@@ -201,7 +226,9 @@ fn signature_words(signature: &Signature) -> Rich {
             key,
             identity,
             fingerprint,
-        } => Rich::new(line(identity)).text(format!(", {} key ", key.as_str())).code(line(fingerprint)),
+        } => Rich::new(line(identity))
+            .text(format!(", {} key ", key.as_str()))
+            .code(line(fingerprint)),
         Signature::Waived => Rich::new("not checked: this source asks for no signature (verify.mode: None)"),
         Signature::Refused { reason } => Rich::new("nobody we trust: ").text(line(reason)),
     }
@@ -209,11 +236,16 @@ fn signature_words(signature: &Signature) -> Rich {
 
 fn object_failure(failed: &ObjectFailure) -> Rich {
     let object = cut(&one_line(&failed.object.to_string()), MAX_LINE_CHARS);
-    let words = Rich::default().code(object).text(" ").text(failed.reason.as_str());
+    let words = Rich::default()
+        .code(object)
+        .text(" ")
+        .text(failed.reason.as_str());
     if failed.message.is_empty() {
         words
     } else {
-        words.text(": ").text(cut(&one_line(failed.message.as_str()), MAX_OBJECT_CHARS))
+        words
+            .text(": ")
+            .text(cut(&one_line(failed.message.as_str()), MAX_OBJECT_CHARS))
     }
 }
 
@@ -272,7 +304,9 @@ fn utc(time: Timestamp) -> String {
 
 /// Whole seconds: nobody plans by milliseconds.
 fn rounded(duration: std::time::Duration) -> String {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
+    let seconds = duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_millis() >= 500));
     if seconds == 0 {
         "less than a second".to_owned()
     } else {
@@ -280,12 +314,12 @@ fn rounded(duration: std::time::Duration) -> String {
     }
 }
 
-/// Milliseconds below ten seconds, whole seconds above.
+/// Tenths of a second below ten seconds, whole seconds above.
 fn precise(duration: std::time::Duration) -> String {
     if duration.as_secs() >= 10 {
         rounded(duration)
     } else {
-        GoDuration(duration).to_string()
+        format!("{:.1}s", duration.as_secs_f64())
     }
 }
 

@@ -186,7 +186,9 @@ impl Outbox {
         };
         for path in files(&outbox.told)? {
             if let Some(stored) = read_or_set_aside::<StoredTrack>(&path)? {
-                outbox.tracks.insert((stored.notifier, stored.object), stored.track);
+                outbox
+                    .tracks
+                    .insert((stored.notifier, stored.object), stored.track);
             }
         }
         for path in files(&outbox.messages)? {
@@ -199,8 +201,8 @@ impl Outbox {
 
     /// Takes a message that an earlier process left behind, and what it told with it.
     fn adopt(&mut self, path: &Path, message: &StoredMessage) -> Result<(), OutboxError> {
-        let sequence = (path.file_name())
-            .and_then(|name| name.to_str()?.split_once('-')?.0.parse::<u64>().ok());
+        let sequence =
+            (path.file_name()).and_then(|name| name.to_str()?.split_once('-')?.0.parse::<u64>().ok());
         let Some(sequence) = sequence else {
             return set_aside(path, "its name has no sequence number");
         };
@@ -252,7 +254,10 @@ impl Outbox {
     pub(super) fn lanes(&self) -> BTreeMap<Key, Vec<Waiting>> {
         let mut lanes: BTreeMap<Key, Vec<Waiting>> = BTreeMap::new();
         for waiting in self.waiting.values() {
-            lanes.entry(waiting.notifier.clone()).or_default().push(waiting.clone());
+            lanes
+                .entry(waiting.notifier.clone())
+                .or_default()
+                .push(waiting.clone());
         }
         lanes
     }
@@ -271,7 +276,12 @@ impl Outbox {
     }
 
     /// Puts a message off.
-    pub(super) fn postpone(&mut self, message: &StoredMessage, sequence: u64, due: Timestamp) -> Result<(), OutboxError> {
+    pub(super) fn postpone(
+        &mut self,
+        message: &StoredMessage,
+        sequence: u64,
+        due: Timestamp,
+    ) -> Result<(), OutboxError> {
         let Some(waiting) = self.waiting.get_mut(&sequence) else {
             return Ok(());
         };
@@ -288,7 +298,10 @@ impl Outbox {
 
     /// Makes everything due that waits for a Notifier: something about it was changed.
     pub(super) fn hurry(&mut self, notifier: &Key, now: Timestamp) {
-        let of_notifier = self.waiting.values_mut().filter(|waiting| waiting.notifier == *notifier);
+        let of_notifier = self
+            .waiting
+            .values_mut()
+            .filter(|waiting| waiting.notifier == *notifier);
         for waiting in of_notifier {
             waiting.due = waiting.due.min(now);
         }
@@ -414,7 +427,11 @@ impl Outbox {
     fn least_missed(&self) -> Option<Waiting> {
         let lanes = self.lanes();
         let longest = lanes.values().max_by_key(|lane| lane.len())?;
-        longest.iter().find(|waiting| waiting.informs).or(longest.first()).cloned()
+        longest
+            .iter()
+            .find(|waiting| waiting.informs)
+            .or(longest.first())
+            .cloned()
     }
 }
 
@@ -548,7 +565,9 @@ mod tests {
     }
 
     fn tell(outbox: &mut Outbox, event: &Event) -> bool {
-        outbox.tell(&notifier(), event, Interest::Everything, at(0)).unwrap()
+        outbox
+            .tell(&notifier(), event, Interest::Everything, at(0))
+            .unwrap()
     }
 
     fn queue(outbox: &Outbox) -> Vec<Waiting> {
@@ -612,7 +631,10 @@ mod tests {
 
         let mut outbox = state.open();
         let after = queue(&outbox);
-        assert_eq!((&after[0].id, after[0].attempts, after[0].due), (&before[0].id, 1, at(60)));
+        assert_eq!(
+            (&after[0].id, after[0].attempts, after[0].due),
+            (&before[0].id, 1, at(60))
+        );
         outbox.hurry(&notifier(), at(5));
         assert_eq!(queue(&outbox)[0].due, at(5));
     }
@@ -637,7 +659,10 @@ mod tests {
         let mut outbox = state.open();
         assert!(tell(&mut outbox, &applied()));
         drop(outbox);
-        let sequences: Vec<u64> = queue(&state.open()).iter().map(|waiting| waiting.sequence).collect();
+        let sequences: Vec<u64> = queue(&state.open())
+            .iter()
+            .map(|waiting| waiting.sequence)
+            .collect();
         assert_eq!(sequences, [0, 1]);
     }
 
@@ -651,13 +676,25 @@ mod tests {
         drop(outbox);
         let files = state.messages();
         fs::write(&files[0], "{\"schema\":").unwrap();
-        let future = fs::read_to_string(&files[1]).unwrap().replacen("\"schema\":1", "\"schema\":2", 1);
+        let future = fs::read_to_string(&files[1])
+            .unwrap()
+            .replacen("\"schema\":1", "\"schema\":2", 1);
         fs::write(&files[1], future).unwrap();
         fs::write(files[0].with_file_name("half.tmp"), "{").unwrap();
-        fs::write(files[0].with_file_name("99999999999999999999-large.json"), vec![b' '; 3 << 20]).unwrap();
+        fs::write(
+            files[0].with_file_name("99999999999999999999-large.json"),
+            vec![b' '; 3 << 20],
+        )
+        .unwrap();
 
         let outbox = state.open();
-        assert_eq!(queue(&outbox).iter().map(|waiting| waiting.sequence).collect::<Vec<_>>(), [2]);
+        assert_eq!(
+            queue(&outbox)
+                .iter()
+                .map(|waiting| waiting.sequence)
+                .collect::<Vec<_>>(),
+            [2]
+        );
         let mut endings: Vec<String> = fs::read_dir(state.0.join("outbox"))
             .unwrap()
             .filter_map(|entry| Some(entry.unwrap().path().extension()?.to_str()?.to_owned()))
@@ -686,14 +723,27 @@ mod tests {
         // Each revision is news; written to memory only, since a thousand fsyncs prove nothing more.
         let informs = queue(&outbox)[1].clone();
         for sequence in 2..MAX_MESSAGES as u64 {
-            outbox.waiting.insert(sequence, Waiting { sequence, informs: true, ..informs.clone() });
+            outbox.waiting.insert(
+                sequence,
+                Waiting {
+                    sequence,
+                    informs: true,
+                    ..informs.clone()
+                },
+            );
         }
         outbox.next_sequence = MAX_MESSAGES as u64;
         assert!(tell(&mut outbox, &succeeded(NEXT_ID, &[])));
         let sequences: Vec<u64> = queue(&outbox).iter().map(|waiting| waiting.sequence).collect();
-        assert_eq!((sequences.len(), sequences[0], sequences[1]), (MAX_MESSAGES, 0, 1));
+        assert_eq!(
+            (sequences.len(), sequences[0], sequences[1]),
+            (MAX_MESSAGES, 0, 1)
+        );
         assert_eq!(outbox.dropped(), 1);
-        assert!(!sequences.contains(&2), "the oldest that only informs goes; a recovery does more than that");
+        assert!(
+            !sequences.contains(&2),
+            "the oldest that only informs goes; a recovery does more than that"
+        );
     }
 
     #[test]
@@ -717,7 +767,10 @@ mod tests {
         assert!(tell(&mut outbox, &applied()), "an object made anew is news");
         outbox.forget_notifier(&notifier()).unwrap();
         assert_eq!((outbox.len(), state.messages().len()), (0, 0));
-        assert_eq!(files(&state.0.join("outbox/told")).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(
+            files(&state.0.join("outbox/told")).unwrap(),
+            Vec::<PathBuf>::new()
+        );
     }
 
     #[test]
@@ -727,6 +780,9 @@ mod tests {
         tell(&mut state.open(), &succeeded(ID, &[]));
         tell(&mut state.open(), &refused());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&state.0.join("outbox")), mode(&state.messages()[0])), (0o700, 0o600));
+        assert_eq!(
+            (mode(&state.0.join("outbox")), mode(&state.messages()[0])),
+            (0o700, 0o600)
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use proptest::strategy::Strategy as _;
 
 use super::event::{
     Action, Change, ClusterObject, CommitFacts, CommitId, Event, Failure, KeyKind, Listed, ObjectFailure,
@@ -45,7 +46,9 @@ fn event(id: &str, outcome: Outcome) -> Event {
             fingerprint: Public::masked("SHA256:Yx0vYzrX6Yd2s1Lr0yT2bUQ8r3m1o5kq7c9e1g3i5k7"),
         }),
         outcome,
-        audit_head: Some(Public::masked("c0ffee0123456789c0ffee0123456789c0ffee0123456789c0ffee0123456789")),
+        audit_head: Some(Public::masked(
+            "c0ffee0123456789c0ffee0123456789c0ffee0123456789c0ffee0123456789",
+        )),
     }
 }
 
@@ -66,7 +69,13 @@ pub(super) fn object_failure(name: &str, reason: &str, message: &str) -> ObjectF
 }
 
 /// A failure of the commit, with this message.
-pub(super) fn failed(id: &str, step: Step, reason: &str, message: &str, objects: Listed<ObjectFailure>) -> Event {
+pub(super) fn failed(
+    id: &str,
+    step: Step,
+    reason: &str,
+    message: &str,
+    objects: Listed<ObjectFailure>,
+) -> Event {
     event(
         id,
         Outcome::Failed(Failure {
@@ -85,14 +94,30 @@ pub(super) fn failed(id: &str, step: Step, reason: &str, message: &str, objects:
 pub(super) fn refused() -> Event {
     let objects = [
         object_failure("web", "Invalid", "spec.selector: field is immutable"),
-        object_failure("worker", "Invalid", "spec.replicas: must be greater than or equal to 0"),
+        object_failure(
+            "worker",
+            "Invalid",
+            "spec.replicas: must be greater than or equal to 0",
+        ),
     ];
-    failed(ID, Step::Plan, "DryRunFailed", "2 of 14 objects would not apply", objects.into_iter().collect())
+    failed(
+        ID,
+        Step::Plan,
+        "DryRunFailed",
+        "2 of 14 objects would not apply",
+        objects.into_iter().collect(),
+    )
 }
 
 /// An unsigned commit.
 pub(super) fn unsigned() -> Event {
-    let mut event = failed(ID, Step::Verify, "Unsigned", "the commit has no signature", Listed::default());
+    let mut event = failed(
+        ID,
+        Step::Verify,
+        "Unsigned",
+        "the commit has no signature",
+        Listed::default(),
+    );
     event.object.kind = Kind::GitSource;
     event.signature = Some(Signature::Refused {
         reason: Public::masked("the commit has no signature"),
@@ -128,4 +153,56 @@ pub(super) fn applied() -> Event {
             (Action::Deleted, "ConfigMap", "old"),
         ],
     )
+}
+
+/// A failure and a success in which everything that others write is this text.
+pub(super) fn hostile(text: &str) -> [Event; 2] {
+    let public = Public::masked(text);
+    let object = ClusterObject {
+        kind: public.clone(),
+        namespace: Some(public.clone()),
+        name: public.clone(),
+    };
+    let failures = (0..super::event::MAX_LISTED + 10).map(|_| ObjectFailure {
+        object: object.clone(),
+        reason: Reason::word(text),
+        message: public.clone(),
+    });
+    let changes = (0..super::event::MAX_LISTED + 10).map(|_| Change {
+        action: Action::Created,
+        object: object.clone(),
+    });
+    let mut failure = failed(ID, Step::Apply, text, text, failures.collect());
+    if let Outcome::Failed(failure) = &mut failure.outcome {
+        failure.advice = Some(public.clone());
+    }
+    let success = Outcome::Succeeded(Success {
+        changes: changes.collect(),
+        duration: Duration::MAX,
+    });
+    let success = event(ID, success);
+    [failure, success].map(|mut event| {
+        event.cluster = public.clone();
+        event.audit_head = Some(public.clone());
+        event.signature = Some(Signature::Signed {
+            key: KeyKind::OpenPgp,
+            identity: public.clone(),
+            fingerprint: public.clone(),
+        });
+        if let Some(commit) = &mut event.commit {
+            commit.subject = Some(public.clone());
+            commit.author = Some(public.clone());
+            commit.reference = Some(public.clone());
+        }
+        event
+    })
+}
+
+/// Texts of the characters that markup is made of, of one to four bytes, up to more than any limit.
+pub(super) fn hostile_text() -> impl proptest::strategy::Strategy<Value = String> {
+    let characters = "<>&`*_~|!@#\"'\\/:; \nazÄ…€😀\u{202e}\u{7}"
+        .chars()
+        .collect::<Vec<_>>();
+    proptest::collection::vec(proptest::sample::select(characters), 0..2_500)
+        .prop_map(|characters| characters.into_iter().collect())
 }

@@ -89,15 +89,30 @@ mod tests {
             (r#"[{"kind":"Delivery","name":"db"}]"#, Nothing),
             (r#"[{"kind":"GitSource","name":"*"}]"#, Nothing),
             (r#"[{"kind":"Delivery","name":"*","namespace":"other"}]"#, Nothing),
-            (r#"[{"kind":"Delivery","name":"*","matchLabels":{"team":"blue"}}]"#, Everything),
-            (r#"[{"kind":"Delivery","name":"*","matchLabels":{"team":"red"}}]"#, Nothing),
-            (r#"[{"kind":"Delivery","name":"db"},{"kind":"Delivery","name":"web"}]"#, Everything),
+            (
+                r#"[{"kind":"Delivery","name":"*","matchLabels":{"team":"blue"}}]"#,
+                Everything,
+            ),
+            (
+                r#"[{"kind":"Delivery","name":"*","matchLabels":{"team":"red"}}]"#,
+                Nothing,
+            ),
+            (
+                r#"[{"kind":"Delivery","name":"db"},{"kind":"Delivery","name":"web"}]"#,
+                Everything,
+            ),
         ] {
             let info = spec(&format!(r#"{{"type":"slack","sources":{sources}}}"#));
             assert_eq!(interest(&info, "apps", &web, &labels), expected, "{sources}");
-            let error = spec(&format!(r#"{{"type":"slack","severity":"error","sources":{sources}}}"#));
+            let error = spec(&format!(
+                r#"{{"type":"slack","severity":"error","sources":{sources}}}"#
+            ));
             let expected = if expected == Everything { Trouble } else { Nothing };
-            assert_eq!(interest(&error, "apps", &web, &labels), expected, "{sources} (error)");
+            assert_eq!(
+                interest(&error, "apps", &web, &labels),
+                expected,
+                "{sources} (error)"
+            );
         }
     }
 
@@ -109,7 +124,8 @@ mod tests {
             interest(&spec(r#"{"type":"slack"}"#), "apps", &elsewhere, &none),
             Interest::Nothing
         );
-        let named = spec(r#"{"type":"slack","sources":[{"kind":"Delivery","name":"*","namespace":"other"}]}"#);
+        let named =
+            spec(r#"{"type":"slack","sources":[{"kind":"Delivery","name":"*","namespace":"other"}]}"#);
         assert_eq!(interest(&named, "apps", &elsewhere, &none), Interest::Everything);
     }
 
@@ -117,7 +133,10 @@ mod tests {
     fn a_suspended_notifier_hears_nothing() {
         let suspended = spec(r#"{"type":"slack","suspend":true}"#);
         let web = object(Kind::Delivery, "apps", "web");
-        assert_eq!(interest(&suspended, "apps", &web, &BTreeMap::new()), Interest::Nothing);
+        assert_eq!(
+            interest(&suspended, "apps", &web, &BTreeMap::new()),
+            Interest::Nothing
+        );
     }
 
     #[test]

@@ -130,13 +130,15 @@ impl Notifications {
     pub async fn remove_notifier(&self, notifier: &Key) -> Result<(), OutboxError> {
         locked(&self.0.notifiers).remove(notifier);
         let notifier = notifier.clone();
-        self.with_outbox(move |outbox| outbox.forget_notifier(&notifier)).await
+        self.with_outbox(move |outbox| outbox.forget_notifier(&notifier))
+            .await
     }
 
     /// Forgets what was told of an object that is gone.
     pub async fn forget(&self, object: &ObjectName) -> Result<(), OutboxError> {
         let object = object.clone();
-        self.with_outbox(move |outbox| outbox.forget_object(&object)).await
+        self.with_outbox(move |outbox| outbox.forget_object(&object))
+            .await
     }
 
     /// Tells those Notifiers of an event to whom it is news; how many there are. To be called after every
@@ -208,7 +210,9 @@ impl Notifications {
             }
             Ok(())
         };
-        tokio::time::timeout_at(deadline, attempt).await.unwrap_or(Ok(()))?;
+        tokio::time::timeout_at(deadline, attempt)
+            .await
+            .unwrap_or(Ok(()))?;
         Ok(self.counts().waiting)
     }
 
@@ -233,7 +237,9 @@ impl Notifications {
         let usable: Vec<(Key, Vec<Waiting>, Arc<Destination>)> = {
             let notifiers = locked(&self.0.notifiers);
             let with_destination = lanes.into_iter().filter_map(|(key, lane)| {
-                let destination = notifiers.get(&key).filter(|registered| !registered.spec.suspend)?;
+                let destination = notifiers
+                    .get(&key)
+                    .filter(|registered| !registered.spec.suspend)?;
                 Some((key, lane, destination.destination.clone()?))
             });
             with_destination.collect()
@@ -245,7 +251,10 @@ impl Notifications {
         });
         let outcomes: Vec<(Key, Result<Option<Hold>, OutboxError>)> = futures::stream::iter(open)
             .map(|(key, lane, destination)| async move {
-                (key.clone(), self.deliver_lane(lane, destination, now, urgency).await)
+                (
+                    key.clone(),
+                    self.deliver_lane(lane, destination, now, urgency).await,
+                )
             })
             .buffer_unordered(MAX_CONCURRENT_LANES)
             .collect()
@@ -341,10 +350,14 @@ impl Notifications {
                     notifier = %waiting.notifier, object = %message.event.object, message = waiting.id.as_str(), why,
                     "dropped a message that will never be taken"
                 );
-                self.with_outbox(move |outbox| outbox.drop_undelivered(sequence)).await?;
+                self.with_outbox(move |outbox| outbox.drop_undelivered(sequence))
+                    .await?;
                 return Ok(None);
             }
-            Answer::Later { wait: Some(wait), why } => (wait.max(backoff(failed, random())), true, false, why),
+            Answer::Later {
+                wait: Some(wait),
+                why,
+            } => (wait.max(backoff(failed, random())), true, false, why),
             Answer::Later { wait: None, why } => (backoff(failed, random()), false, true, why),
             Answer::Unreachable { why } => (backoff(failed, random()), false, false, why),
             Answer::Misconfigured { why } => (LONGEST_WAIT, false, false, why),
@@ -355,7 +368,8 @@ impl Notifications {
         );
         locked(&self.0.counts).retried += 1;
         let due = now.checked_add(wait).unwrap_or(Timestamp::MAX);
-        self.with_outbox(move |outbox| outbox.postpone(&message, sequence, due)).await?;
+        self.with_outbox(move |outbox| outbox.postpone(&message, sequence, due))
+            .await?;
         Ok(if is_imposed {
             Some(Hold::Imposed(due))
         } else if may_be_overtaken && failed >= OVERTAKEN_AFTER {

@@ -23,7 +23,11 @@ pub struct Public(String);
 impl Public {
     /// Takes a text whose author answers for it: nothing sensitive is in it.
     pub fn masked(text: impl AsRef<str>) -> Self {
-        let shown = text.as_ref().trim().chars().filter(|&character| is_shown(character));
+        let shown = text
+            .as_ref()
+            .trim()
+            .chars()
+            .filter(|&character| is_shown(character));
         Self(shorten(shown, MAX_PUBLIC_CHARS, |_| 1))
     }
 
@@ -94,8 +98,7 @@ fn is_shown(character: char) -> bool {
         '\u{2066}'..='\u{2069}',
         '\u{feff}'..='\u{feff}',
     ];
-    character == '\n'
-        || !(character.is_control() || INVISIBLE.iter().any(|range| range.contains(&character)))
+    character == '\n' || !(character.is_control() || INVISIBLE.iter().any(|range| range.contains(&character)))
 }
 
 /// The characters while their costs add up to at most `limit`; an ellipsis takes the place of what is left.
@@ -129,7 +132,10 @@ mod tests {
 
     #[test]
     fn what_reorders_or_hides_is_taken_out() {
-        assert_eq!(Public::masked("a\u{202e}b\u{200b}c\u{7}\n d ").as_str(), "abc\n d");
+        assert_eq!(
+            Public::masked("a\u{202e}b\u{200b}c\u{7}\n d ").as_str(),
+            "abc\n d"
+        );
     }
 
     #[test]
@@ -155,7 +161,10 @@ mod tests {
         }
         let limit = "a".repeat(MAX_REASON_CHARS);
         assert_eq!(Reason::word(&limit).as_str(), limit);
-        assert_eq!(Reason::word(&"a".repeat(MAX_REASON_CHARS + 1)).as_str(), "Unknown");
+        assert_eq!(
+            Reason::word(&"a".repeat(MAX_REASON_CHARS + 1)).as_str(),
+            "Unknown"
+        );
     }
 
     #[test]
