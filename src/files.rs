@@ -23,20 +23,16 @@ pub const MAX_FOLDER_DEPTH: usize = 32;
 
 /// Keys to open sealed files with. Without any, a sealed file is an error that names who could open it.
 #[derive(Default)]
-pub struct Keys(Option<AgeIdentities>);
+pub struct Keys(AgeIdentities);
 
 impl Keys {
     /// Keys from the text of `*.agekey` files.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, KeyError> {
         let mut identities = AgeIdentities::default();
         for text in texts {
-            identities.add(text).map_err(KeyError)?;
+            identities.extend(AgeIdentities::parse(text).map_err(KeyError)?);
         }
-        Ok(Self(Some(identities)))
-    }
-
-    pub(crate) fn identities(&self) -> AgeIdentities {
-        self.0.as_ref().map(AgeIdentities::share).unwrap_or_default()
+        Ok(Self(identities))
     }
 }
 
@@ -176,41 +172,42 @@ impl<'a> Files<'a> {
     pub(crate) fn documents(&self, path: &str) -> Result<Vec<Value>, FilesError> {
         let bytes = self.reader.read(path)?;
         let parse_error = |source| FilesError::Parse { path: path.to_owned(), source };
-        let format = format_of(path);
-        let stream = parse(&bytes, format, &self.limits).map_err(parse_error)?;
-        if sops::is_sealed(&stream) {
-            let text = str::from_utf8(&bytes).unwrap_or_default();
-            let opened = sops::open(text, format, &self.keys.identities(), &self.limits)
+        if let Some((text, format)) = sealed_text(&bytes, path, &self.limits) {
+            let opened = sops::open(text, format, &self.keys.0, &self.limits)
                 .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
             return Ok(opened.documents);
         }
-        let documents = manifest_yaml::resolve(&stream, Schema::Kubernetes).map_err(parse_error)?;
-        Ok(documents.into_iter().map(|document| document.value).collect())
+        let documents = if is_json(path) {
+            manifest_yaml::from_json(&bytes, &self.limits)
+        } else {
+            manifest_yaml::from_yaml(&bytes, Schema::Kubernetes, &self.limits)
+        };
+        Ok(documents.map_err(parse_error)?.into_iter().map(|document| document.value).collect())
     }
 
     /// A file's bytes, opened if it is sealed.
     pub(crate) fn content(&self, path: &str) -> Result<kustomize::Content, FilesError> {
         let bytes = self.reader.read(path)?;
-        if is_manifest(path) {
-            let format = format_of(path);
-            if let (Ok(stream), Ok(text)) = (parse(&bytes, format, &self.limits), str::from_utf8(&bytes))
-                && sops::is_sealed(&stream)
-            {
-                let plain = sops::decrypt(text, format, &self.keys.identities(), &self.limits)
-                    .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
-                return Ok(kustomize::Content::Sensitive(Zeroizing::new(plain.as_bytes().to_vec())));
-            }
+        if is_manifest(path)
+            && let Some((text, format)) = sealed_text(&bytes, path, &self.limits)
+        {
+            let plain = sops::decrypt(text, format, &self.keys.0, &self.limits)
+                .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
+            return Ok(kustomize::Content::Sensitive(Zeroizing::new(plain.as_bytes().to_vec())));
         }
         Ok(kustomize::Content::Plain(bytes))
     }
 }
 
-fn parse(bytes: &[u8], format: Format, limits: &Limits) -> Result<syntax::Stream, ParseError> {
-    let text = manifest_yaml::text(bytes)?;
-    match format {
-        Format::Json => syntax::parse_json(text, limits),
-        _ => syntax::parse_yaml(text, limits),
-    }
+/// The text of a sealed file and its format; nothing if it is not sealed, or is not even a document.
+fn sealed_text<'a>(bytes: &'a [u8], path: &str, limits: &Limits) -> Option<(&'a str, Format)> {
+    let text = str::from_utf8(bytes).ok()?;
+    let (stream, format) = if is_json(path) {
+        (syntax::parse_json(text, limits).ok()?, Format::Json)
+    } else {
+        (syntax::parse_yaml(text, limits).ok()?, Format::Yaml)
+    };
+    sops::is_sealed(&stream).then_some((text, format))
 }
 
 fn extension(path: &str) -> Option<&str> {
@@ -221,8 +218,8 @@ fn is_manifest(path: &str) -> bool {
     matches!(extension(path), Some("yaml" | "yml" | "json"))
 }
 
-fn format_of(path: &str) -> Format {
-    if extension(path) == Some("json") { Format::Json } else { Format::Yaml }
+fn is_json(path: &str) -> bool {
+    extension(path) == Some("json")
 }
 
 /// Kustomize sees the same files.

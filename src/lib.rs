@@ -5,39 +5,38 @@
 //!    Rendered + Observed + Inventory ─plan→ Plan
 //!    Plan ─record→ Intended ─apply→ Applied ─health→ Outcome → audit record, status, events, message
 //! ```
-//! Each step is a file named after it, and owns the one type that only it can make.
+//! Each step is a file named after it, and owns the one type that only it can make. [`reconcile`] is the
+//! pipeline once; [`controller`] runs it again and again, and [`cli`] on request.
+
+pub mod name;
 
 pub mod api;
-pub mod name;
-pub mod apply;
-pub mod audit;
-pub mod cluster;
+
+pub mod source;
+pub mod verify;
+
 pub mod files;
+
+pub mod render;
+
 pub mod observe;
 pub mod plan;
-pub mod render;
-pub mod verify;
+
+pub mod audit;
+
+pub mod apply;
 pub mod health;
-pub mod notify;
+
 pub mod reconcile;
-pub mod source;
+
+pub mod cluster;
+pub mod notify;
 pub mod store;
 
-/// An error and what caused it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some errors repeat their source in their own words.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
 pub mod controller;
+
 pub mod cli;
 pub mod process;
+
+mod chain;
+pub use chain::chain;

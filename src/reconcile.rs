@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry, SignerStatus};
+use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry};
 use crate::apply::{self, Change};
 use crate::audit::{AuditError, AuditLog, Event, Subject};
 use crate::cluster::{Actor, Cluster, ClusterError, Sensitivity};

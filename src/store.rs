@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 pub use definition::{Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT};
 pub use folder::{ConfigError, Folder};
-pub(crate) use in_cluster::ours;
 pub use in_cluster::{Finalizer, InCluster};
 
 use crate::api::{DeliveryStatus, GitSourceStatus, InventoryEntry, TrustKind};

@@ -142,14 +142,14 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
         Policy::Waived => Verification::Waived,
     };
     // What was verified and what is read come from the same parse of the same bytes.
-    let commit = Commit::parse(&raw).map_err(|error| VerifyError::Commit {
+    let commit = Commit::parse(&raw, id).map_err(|error| VerifyError::Commit {
         commit: id.to_string(),
         refusal: Refusal::from(error),
     })?;
     Ok(VerifiedRevision {
         name: revision.to_string(),
-        commit: CommitFacts { id: id.to_string(), subject: commit.subject().into_owned() },
-        tree: Tree::git(revision.repository_path().to_owned(), commit.tree()),
+        commit: CommitFacts { id: id.to_string(), subject: commit.subject.clone() },
+        tree: Tree::git(revision.repository_path().to_owned(), commit.tree),
         verification,
     })
 }

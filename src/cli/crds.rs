@@ -1,6 +1,7 @@
 //! `fluxops crds`: the CustomResourceDefinitions, as they are in crds/.
 
 use clap::Args;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::{CommandError, Console, Exit};
 use crate::api::custom_resource_definitions;
@@ -22,7 +23,7 @@ pub(super) fn run(_: &Arguments, console: &mut Console<'_>) -> Result<Exit, Comm
 /// The definitions, each with the name of its file.
 fn documents() -> Result<Vec<(String, String)>, CommandError> {
     let definitions = custom_resource_definitions();
-    let document = |definition| {
+    let document = |definition: CustomResourceDefinition| {
         let json = serde_json::to_vec(&definition).map_err(CommandError::unusable)?;
         let limits = manifest_yaml::Limits::default();
         let parsed = manifest_yaml::from_json(&json, &limits).map_err(CommandError::unusable)?;

@@ -85,6 +85,9 @@ pub enum ObjectError {
     /// There is more than one `gpgsig` header, or more than one signature below a tag's message.
     #[error("the object carries more than one signature")]
     MultipleSignatures,
+    /// The last line of a tag's signature does not end.
+    #[error("the signature does not end in a newline")]
+    UnterminatedSignature,
     /// The object is signed for a repository with SHA-256 names.
     #[error("line {line}: the header {name:?} belongs to a repository with SHA-256 object ids")]
     Sha256Signature {

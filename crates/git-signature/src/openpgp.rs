@@ -216,7 +216,7 @@ fn refuse_revoked(status: &RevocationStatus<'_>, name: &KeyName) -> Result<(), R
                 .iter()
                 .find_map(|signature| signature.reason_for_revocation());
             match reason {
-                Some((code, text)) if text.is_empty() => format!("{code}"),
+                Some((code, [])) => format!("{code}"),
                 Some((code, text)) => {
                     format!(
                         "{code}: {}",

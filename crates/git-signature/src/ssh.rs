@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use ssh_key::certificate::{CertType, Certificate};
 
 use crate::moment::{Moment, Times};
+use crate::object::visible;
 use crate::refusal::{CertificateProblem, KeyName, KindTrust, Refusal, SignerKind, Validity};
 use crate::trust::Signer;
 
@@ -107,7 +108,7 @@ impl Keyring {
         signature.verify(&signed_by.key, payload)?;
         if signature.namespace() != NAMESPACE {
             return Err(Refusal::WrongNamespace {
-                found: crate::object::visible(signature.namespace()),
+                found: visible(signature.namespace()),
             });
         }
         times.refuse_future(Moment::Committed(times.committed))?;
@@ -217,9 +218,7 @@ impl Certified {
             CertType::Host => return Err(refused(CertificateProblem::Host)),
         }
         if let Some(option) = self.certificate.critical_options().keys().next() {
-            return Err(refused(CertificateProblem::CriticalOption(
-                crate::object::visible(option),
-            )));
+            return Err(refused(CertificateProblem::CriticalOption(visible(option))));
         }
         let window = Window::of_certificate(self.certificate.valid_after(), self.certificate.valid_before());
         for moment in times.moments() {
@@ -255,10 +254,8 @@ impl Certified {
         principals
             .iter()
             .find(|principal| patterns.matches(principal))
-            .cloned()
-            .ok_or_else(|| {
-                CertificateProblem::PrincipalMismatch(crate::object::visible(&principals.join(", ")))
-            })
+            .map(|principal| visible(principal))
+            .ok_or_else(|| CertificateProblem::PrincipalMismatch(visible(&principals.join(", "))))
     }
 
     pub(crate) fn authority(&self) -> &PublicKey {

@@ -202,7 +202,7 @@ impl TrustStore {
     /// SHA-256 over the names and contents of all files, in hexadecimal digits: equal exactly when the
     /// material is.
     pub fn digest(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        HexDigits(&self.digest).to_string()
     }
 
     /// Judges a commit: the content of the object found under the name `id`, at the time `now`.
@@ -267,6 +267,14 @@ impl TrustStore {
             Some(SignatureFormat::OpenPgpMessage) => unsupported("an OpenPGP message instead of a signature"),
             None => unsupported("something that is neither an SSH nor an OpenPGP signature"),
         }
+    }
+}
+
+struct HexDigits<'a>(&'a [u8]);
+
+impl std::fmt::Display for HexDigits<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

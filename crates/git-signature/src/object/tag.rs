@@ -55,6 +55,15 @@ impl<'a> Tag<'a> {
             Some(start) => parts.body.split_at_checked(start).unwrap_or((parts.body, &[])),
             None => (parts.body, &[][..]),
         };
+        let signature = match signature_start {
+            Some(_) => {
+                let text = signature
+                    .strip_suffix(b"\n")
+                    .ok_or(ObjectError::UnterminatedSignature)?;
+                Some(Signature::new(text.to_vec()))
+            }
+            None => None,
+        };
         Ok(Self {
             id,
             object,
@@ -62,7 +71,7 @@ impl<'a> Tag<'a> {
             name,
             tagger,
             subject: subject(message),
-            signature: signature_start.map(|_| Signature::new(signature.to_vec())),
+            signature,
             payload: raw.get(..parts.body_start + message.len()).unwrap_or(raw),
         })
     }
@@ -118,6 +127,12 @@ mod tests {
     fn two_signatures_are_refused() {
         let raw = format!("{HEAD}\nv1\n-----BEGIN SSH SIGNATURE-----\nx\n-----BEGIN PGP SIGNATURE-----\n");
         assert_eq!(parse(&raw).unwrap_err(), ObjectError::MultipleSignatures);
+    }
+
+    #[test]
+    fn a_signature_without_its_last_newline_is_refused() {
+        let raw = format!("{HEAD}\nv1\n-----BEGIN SSH SIGNATURE-----");
+        assert_eq!(parse(&raw).unwrap_err(), ObjectError::UnterminatedSignature);
     }
 
     #[test]

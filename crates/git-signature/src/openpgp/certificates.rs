@@ -29,8 +29,8 @@ impl Keyring {
     /// Adds the certificates of a file. The same certificate from two files is merged, so that a revocation
     /// counts wherever it stands.
     pub(crate) fn read(&mut self, text: &[u8]) -> Result<(), CertificateFileError> {
-        let text = text.strip_suffix(b"\r\n").unwrap_or(text);
-        let mut rest: &[u8] = text.trim_ascii_start();
+        let text = without_carriage_returns(text);
+        let mut rest = text.trim_ascii_start();
         if rest.is_empty() {
             return Err(CertificateFileError::Armor(ArmorError::Begin));
         }
@@ -48,7 +48,9 @@ impl Keyring {
     fn add(&mut self, certificate: Cert) -> Result<(), CertificateFileError> {
         let fingerprint = certificate.fingerprint();
         let certificate = match self.certificates.remove(&fingerprint) {
-            Some(known) => known.merge_public(certificate).map_err(unreadable)?,
+            Some(known) => known
+                .merge_public(certificate)
+                .map_err(|error| unreadable(&error))?,
             None => certificate,
         };
         for key in certificate.keys() {
@@ -64,9 +66,9 @@ impl Keyring {
 
 fn read_certificates(data: &[u8]) -> Result<Vec<Cert>, CertificateFileError> {
     let certificates = CertParser::from_bytes(data)
-        .map_err(unreadable)?
+        .map_err(|error| unreadable(&error))?
         .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable)?;
+        .map_err(|error| unreadable(&error))?;
     if certificates.is_empty() {
         return Err(CertificateFileError::Certificate("there is none".to_owned()));
     }
@@ -94,6 +96,15 @@ fn read_certificates(data: &[u8]) -> Result<Vec<Cert>, CertificateFileError> {
     Ok(certificates)
 }
 
-fn unreadable(error: sequoia_openpgp::anyhow::Error) -> CertificateFileError {
+/// The text with the line ends of Windows made those of Unix.
+fn without_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let lines: Vec<&[u8]> = text
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .collect();
+    lines.join(&b'\n')
+}
+
+fn unreadable(error: &sequoia_openpgp::anyhow::Error) -> CertificateFileError {
     CertificateFileError::Certificate(error.root_cause().to_string())
 }

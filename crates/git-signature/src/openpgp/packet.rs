@@ -158,9 +158,8 @@ fn is_canonical(signature: &Signature, data: &[u8]) -> bool {
     };
     let length = body.len();
     match *header {
-        [OLD_FORM, one] => usize::from(one) == length,
         [OLD_FORM_LONG, high, low] => length > 0xFF && usize::from(u16::from_be_bytes([high, low])) == length,
-        [NEW_FORM, one @ 0..=191] => usize::from(one) == length,
+        [OLD_FORM, one] | [NEW_FORM, one @ 0..=191] => usize::from(one) == length,
         [NEW_FORM, high @ 192..=223, low] => {
             (usize::from(high) - 192) * 256 + usize::from(low) + 192 == length
         }

@@ -168,10 +168,14 @@ impl PublicKey {
     }
 
     pub(crate) fn sha1(&self) -> [u8; 20] {
-        let mut hash = Sha1CD::default();
+        // Plain SHA-1, as ssh-keygen writes it into a list: with the safe hash of collision detection, a key
+        // that is part of an attack would not be found there.
+        let mut hash = Sha1CD::configure()
+            .detect_collisions(false)
+            .safe_hash(false)
+            .build();
         hash.update(&self.blob);
         let mut digest = sha1collisiondetection::Output::default();
-        // A collision attack changes the digest to one that no list holds; the other lookups remain.
         let _ = hash.finalize_into_dirty_cd(&mut digest);
         digest.into()
     }
@@ -201,13 +205,24 @@ impl PublicKey {
         }
     }
 
+    /// Whether an RSA signature is as long as the modulus. With zeros in front the number stays the same and
+    /// verifies, but the commit would have a second id.
+    fn is_full_length(&self, signature: &Signature) -> bool {
+        match &self.data {
+            KeyData::Rsa(rsa) => {
+                rsa.n().as_positive_bytes().map(<[u8]>::len) == Some(signature.as_bytes().len())
+            }
+            _ => true,
+        }
+    }
+
     pub(crate) fn is_security_key(&self) -> bool {
         matches!(self.data, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_))
     }
 
     /// Verifies a signature over the bytes given.
     pub(crate) fn verify(&self, signed: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        if !self.signs_with(&signature.algorithm()) {
+        if !self.signs_with(&signature.algorithm()) || !self.is_full_length(signature) {
             return Err(InvalidSignature);
         }
         self.data.verify(signed, signature).map_err(|_| InvalidSignature)

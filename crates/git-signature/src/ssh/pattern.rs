@@ -1,4 +1,4 @@
-//! OpenSSH's pattern lists (ssh_config(5), PATTERNS; match.c).
+//! OpenSSH's pattern lists (`ssh_config(5)`, PATTERNS; match.c).
 
 /// Patterns separated by commas. `*` stands for any text, `?` for any character, and a `!` in front excludes
 /// what the rest matches, whatever else the list says. Case matters.

@@ -8,8 +8,11 @@ use crate::world::{Object, World, days_ago, trust, verdict};
 const TREE: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n";
 const OTHER_TREE: &str = "tree 1111111111111111111111111111111111111111\n";
 
+/// What is altered, how, and the reason of the refusal.
+type Alteration = (&'static str, fn(&Object) -> Object, &'static str);
+
 /// Alterations that hold for every kind of signature, with the reason of their refusal.
-const ALTERATIONS: [(&str, fn(&Object) -> Object, &str); 26] = [
+const ALTERATIONS: [Alteration; 26] = [
     ("another tree", |c| c.replace(TREE, OTHER_TREE), "BadSignature"),
     (
         "another author",
@@ -196,6 +199,8 @@ fn check_alterations(trust: &TrustStore, commit: &Object, other: &Object) {
             .verify_commit(&spaced.raw, spaced.id(), Timestamp::now())
             .is_ok()
     );
+    let spaced = commit.with_signature(&format!("{}\n\n", commit.signature()));
+    assert_eq!(verdict(trust, &spaced), "MalformedSignature");
 
     // Under another name, even the honest commit is refused.
     let wrong = ObjectId::from_bytes([7; 20]);
@@ -295,4 +300,28 @@ fn no_byte_of_a_commit_with_an_openpgp_signature_can_change() {
     let key = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
     let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
     check_every_byte(&trust, &world.commit_gpg(&key));
+}
+
+#[test]
+fn an_ssh_signature_has_one_form() {
+    use ssh_key::{LineEnding, Signature, SshSig};
+    let world = World::new();
+    let key = world.ssh_key("rsa", &["-t", "rsa", "-b", "2048"]);
+    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
+    let commit = world.commit_ssh("rsa");
+    let signature = SshSig::from_pem(commit.signature()).unwrap();
+    let number = signature.signature();
+    let padded = Signature::new(number.algorithm(), [&[0], number.as_bytes()].concat()).unwrap();
+    let again = SshSig::new(
+        signature.public_key().clone(),
+        "git",
+        signature.hash_alg(),
+        padded,
+    )
+    .unwrap();
+    let again = again.to_pem(LineEnding::LF).unwrap();
+    assert_eq!(
+        verdict(&trust, &commit.with_signature(again.trim_end())),
+        "BadSignature"
+    );
 }

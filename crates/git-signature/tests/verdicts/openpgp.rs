@@ -331,3 +331,45 @@ fn signatures_in_the_form_of_rfc_4880_are_accepted() {
         ADA
     );
 }
+
+#[test]
+fn a_subkey_that_did_not_agree_does_not_count() {
+    use sequoia_openpgp::cert::Cert;
+    use sequoia_openpgp::packet::signature::SignatureBuilder;
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::serialize::SerializeInto;
+    use sequoia_openpgp::types::{KeyFlags, SignatureType};
+    use sequoia_openpgp::{Packet, packet::key};
+
+    // Ada's certificate claims Bob's key for its own: whatever Bob signed would count as signed by Ada.
+    let world = World::with_gpg();
+    let ada = world.gpg_key(ADA, "ed25519", "sign", "0");
+    let bob = world.gpg_key("Bob <bob@example.org>", "ed25519", "sign", "0");
+    let by_bob = world.commit_gpg(&bob);
+    let secret = Cert::from_bytes(&world.gpg(["--export-secret-keys", "--", &ada])).unwrap();
+    let bob = Cert::from_bytes(&world.gpg(["--export", "--", &bob])).unwrap();
+    let claimed: sequoia_openpgp::packet::Key<key::PublicParts, key::SubordinateRole> =
+        bob.primary_key().key().clone().role_into_subordinate();
+    let primary = secret.primary_key().key().clone();
+    let mut signer = primary
+        .clone()
+        .parts_into_secret()
+        .unwrap()
+        .into_keypair()
+        .unwrap();
+    let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
+        .set_key_flags(KeyFlags::empty().set_signing())
+        .unwrap()
+        .sign_subkey_binding(&mut signer, &primary, &claimed)
+        .unwrap();
+    let packets = [Packet::from(claimed), Packet::from(binding)];
+    let (greedy, _) = secret
+        .strip_secret_key_material()
+        .insert_packets(packets)
+        .unwrap();
+    assert_eq!(greedy.keys().count(), 2);
+    let armored = greedy.armored().to_vec().unwrap();
+    let trust = trust([("ada.asc", armored.as_slice())]);
+    assert_eq!(verdict(&trust, &world.commit_gpg(&ada)), ADA);
+    assert_eq!(verdict(&trust, &by_bob), "UnusableKey");
+}

@@ -145,17 +145,34 @@ fn the_digest_tells_materials_apart() {
             .unwrap()
             .digest()
     };
-    let ada = ("allowed_signers", format!("ada {KEY}"));
-    let bob = ("bob.sshpub", format!("{KEY} bob"));
-    assert_eq!(
-        digest(&[ada.clone(), bob.clone()]),
-        digest(&[bob.clone(), ada.clone()])
-    );
-    assert_ne!(digest(&[ada.clone()]), digest(&[ada.clone(), bob.clone()]));
-    assert_ne!(digest(&[bob.clone()]), digest(&[("eve.sshpub", bob.1.clone())]));
+    let ada = || ("allowed_signers", format!("ada {KEY}"));
+    let bob = || ("bob.sshpub", format!("{KEY} bob"));
+    assert_eq!(digest(&[ada(), bob()]), digest(&[bob(), ada()]));
+    assert_ne!(digest(&[ada()]), digest(&[ada(), bob()]));
+    assert_ne!(digest(&[bob()]), digest(&[("eve.sshpub", bob().1)]));
     assert_ne!(
-        digest(&[ada.clone()]),
+        digest(&[ada()]),
         digest(&[("allowed_signers", format!("eve {KEY}"))])
     );
-    assert_eq!(digest(&[ada]).len(), 64);
+    assert_eq!(digest(&[ada()]).len(), 64);
+}
+
+#[test]
+fn a_store_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<TrustStore>();
+}
+
+#[test]
+fn certificates_from_other_programs_and_systems_are_read() {
+    let world = World::with_gpg();
+    let ada = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
+    let exported = world.gpg_export(&ada);
+    let comments = "BLOCK-----\nComment: \u{c4}da\nHash: none\nComment: 1\nComment: 2\nComment: 3\n";
+    for file in [
+        exported.replace('\n', "\r\n"),
+        exported.replacen("BLOCK-----\n", comments, 1),
+    ] {
+        assert!(TrustStore::parse([("ada.asc", &file)]).is_ok(), "{file}");
+    }
 }
