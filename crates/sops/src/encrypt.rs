@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, Stream};
+use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle, Stream};
 use manifest_yaml::{Edit, Limits, splice};
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ use crate::error::{EncryptError, LeafError, StructureError};
 use crate::format::Format;
 use crate::mac::Mac;
 use crate::metadata;
-use crate::plain_text::line_break_of;
+use crate::plain_text::{double_quoted, line_break_of};
 use crate::rule::{MacScope, Rule, Scope};
 use crate::scalar::{Kind, Scalar};
 use crate::time;
@@ -65,6 +65,7 @@ pub fn encrypt(
     let mut sealing = Sealing {
         cipher: &cipher,
         format,
+        text_end: text.len(),
         mac: Mac::new(options.mac_scope),
         random,
         values: Vec::new(),
@@ -137,8 +138,8 @@ fn read_back(sealed: &str, format: Format, limits: &Limits, cipher: &Cipher) -> 
     unseal::check(&stream, format, cipher).map_err(read_back)
 }
 
-/// A value and its sealed text.
-struct SealedValue {
+/// A value and the text that is to stand for it.
+struct WrittenValue {
     span: Range<usize>,
     text: String,
 }
@@ -153,13 +154,32 @@ struct WrittenComment {
 struct Sealing<'walk> {
     cipher: &'walk Cipher,
     format: Format,
+    text_end: usize,
     mac: Mac,
     random: &'walk mut dyn FnMut(&mut [u8]),
-    values: Vec<SealedValue>,
+    values: Vec<WrittenValue>,
     comments: Vec<WrittenComment>,
 }
 
 impl Sealing<'_> {
+    /// Keeps a clear block scalar what it is if the text ends in its last line: once lines follow, it would have a line
+    /// break at its end.
+    fn keep_without_line_break(&mut self, node: &Node, scalar: &Scalar<'_>) {
+        let is_block = matches!(
+            node.content,
+            Content::Scalar {
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+                ..
+            }
+        );
+        if is_block && node.span.end == self.text_end && !scalar.as_str().ends_with('\n') {
+            self.values.push(WrittenValue {
+                span: node.span.clone(),
+                text: double_quoted(scalar.as_str()).to_string(),
+            });
+        }
+    }
+
     fn seal(&mut self, kind: Kind, plaintext: &str, place: &Place<'_>) -> Result<String, EncryptError> {
         let iv = initialisation_vector(self.random);
         self.cipher
@@ -182,14 +202,18 @@ impl<'a> Visitor<'a> for Sealing<'_> {
         };
         let scope = leaf.place.scope();
         self.mac.update(&scalar, scope);
-        if scope == Scope::Clear || scalar.is_empty() {
+        if scope == Scope::Clear {
+            self.keep_without_line_break(leaf.node, &scalar);
+            return Ok(());
+        }
+        if scalar.is_empty() {
             return Ok(());
         }
         if leaf.place.sharing() == Sharing::Shared {
             return Err(failed(LeafError::Alias));
         }
         let sealed = self.seal(scalar.kind(), scalar.as_str(), leaf.place)?;
-        self.values.push(SealedValue {
+        self.values.push(WrittenValue {
             span: leaf.node.span.clone(),
             text: match leaf.place.layout() {
                 CollectionStyle::Block => sealed,
@@ -216,7 +240,7 @@ impl<'a> Visitor<'a> for Sealing<'_> {
 
 /// Values and comments in their places. A comment inside a value, as beside the header of a block scalar, goes behind
 /// the sealed value.
-fn value_edits(mut values: Vec<SealedValue>, comments: Vec<WrittenComment>) -> Vec<Edit> {
+fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> Vec<Edit> {
     let mut edits = Vec::with_capacity(values.len() + comments.len());
     for comment in comments {
         let following = values.partition_point(|value| value.span.start <= comment.span.start);

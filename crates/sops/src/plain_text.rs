@@ -4,7 +4,6 @@ use manifest_yaml::syntax::CollectionStyle;
 use manifest_yaml::{Sensitive, Value, to_yaml_exposed};
 use zeroize::Zeroizing;
 
-use crate::error::LeafError;
 use crate::format::Format;
 use crate::scalar::{Kind, Scalar, TRUE};
 
@@ -16,6 +15,9 @@ pub(crate) struct Setting<'text> {
     pub(crate) indent: usize,
     /// The line break of the text.
     pub(crate) line_break: &'text str,
+    /// The comment at the end of the line, without `#`. Only a block scalar takes it in, beside its header: behind its
+    /// last line it would become part of it.
+    pub(crate) comment: Option<&'text str>,
 }
 
 /// The line break of a text, by its first one.
@@ -27,14 +29,17 @@ pub(crate) fn line_break_of(text: &str) -> &'static str {
 }
 
 /// The text of a value that reads back as the same value with the same type. Floats without a fraction are written
-/// like integers, as sops does; both have the same bytes under the message authentication code.
-pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Result<Zeroizing<String>, LeafError> {
+/// like integers, as sops does; both have the same bytes under the message authentication code. An infinity has no form
+/// in JSON: [`unseal`](crate::unseal) has refused it.
+pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<String> {
     let text = scalar.as_str();
+    if is_block(scalar, setting) {
+        return literal(text, setting);
+    }
     let plain = |text: &str| Zeroizing::new(text.to_owned());
-    Ok(match (scalar.kind(), setting.format) {
+    match (scalar.kind(), setting.format) {
         (Kind::Integer, _) => plain(text),
         (Kind::Bool, _) => plain(if text == TRUE { "true" } else { "false" }),
-        (Kind::Float, Format::Json) if matches!(text, "+Inf" | "-Inf" | "NaN") => return Err(LeafError::NotFinite),
         (Kind::Float, _) => plain(match text {
             "+Inf" => ".inf",
             "-Inf" => "-.inf",
@@ -44,15 +49,20 @@ pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Result<Zeroi
         }),
         (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Time | Kind::String | Kind::Bytes | Kind::Comment, _) => string(text, setting),
-    })
+    }
+}
+
+/// Whether a value is written as a block scalar.
+pub(crate) fn is_block(scalar: &Scalar<'_>, setting: &Setting<'_>) -> bool {
+    scalar.kind() == Kind::String
+        && setting.format == Format::Yaml
+        && setting.layout == CollectionStyle::Block
+        && is_fit_for_literal(scalar.as_str())
 }
 
 fn string(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
     if setting.format == Format::Json || setting.layout == CollectionStyle::Flow {
         return double_quoted(text);
-    }
-    if is_fit_for_literal(text) {
-        return literal(text, setting);
     }
     if text.contains(['\n', '\r']) {
         return double_quoted(text);
@@ -81,9 +91,14 @@ fn literal(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
         None => ("|-", text),
     };
     let per_line = setting.indent + setting.line_break.len();
-    let capacity = text.len() + (lines.split('\n').count() + 1) * per_line + header.len();
+    let comment = setting.comment.map_or(0, |comment| " #".len() + comment.len());
+    let capacity = text.len() + (lines.split('\n').count() + 1) * per_line + header.len() + comment;
     let mut written = Zeroizing::new(String::with_capacity(capacity));
     written.push_str(header);
+    if let Some(comment) = setting.comment {
+        written.push_str(" #");
+        written.push_str(comment);
+    }
     for line in lines.split('\n') {
         written.push_str(setting.line_break);
         if !line.is_empty() {
@@ -140,12 +155,13 @@ mod tests {
             layout,
             indent: 2,
             line_break: "\n",
+            comment: None,
         }
     }
 
     fn rendered(kind: Kind, text: &str, setting: &Setting<'_>) -> String {
         let scalar = Scalar::from_plaintext(kind, Text::Borrowed(text)).unwrap();
-        render(&scalar, setting).unwrap().to_string()
+        render(&scalar, setting).to_string()
     }
 
     #[test]
@@ -188,15 +204,6 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(rendered(Kind::String, text, &block), expected);
         }
-    }
-
-    #[test]
-    fn json_has_no_infinity() {
-        let scalar = Scalar::from_plaintext(Kind::Float, Text::Borrowed("+Inf")).unwrap();
-        assert_eq!(
-            render(&scalar, &setting(Format::Json, CollectionStyle::Flow)).err(),
-            Some(LeafError::NotFinite)
-        );
     }
 
     #[test]

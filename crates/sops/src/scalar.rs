@@ -130,6 +130,11 @@ impl<'text> Scalar<'text> {
         self.as_str().is_empty()
     }
 
+    /// Whether it is no float, or one that JSON has a form for.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.kind != Kind::Float || !matches!(self.as_str(), "+Inf" | "-Inf" | "NaN")
+    }
+
     /// The value to hand on: times as strings, as they are in Kubernetes after sops decrypted them.
     pub(crate) fn to_sensitive(&self) -> Result<Sensitive, LeafError> {
         let text = self.as_str();

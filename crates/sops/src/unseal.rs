@@ -158,6 +158,7 @@ impl<'a> Unsealing<'a, '_> {
         }
         let scalar = self.cipher.open(sealed, leaf.place.associated_data())?;
         match (scalar.kind(), leaf.parent) {
+            (Kind::Float, _) if self.format == Format::Json && !scalar.is_finite() => return Err(LeafError::NotFinite),
             // sops up to 3.13 seals the comments of a list as items of it.
             (Kind::Comment, Parent::List(_)) => {}
             (Kind::Comment, Parent::Map(_)) => return Err(LeafError::UnexpectedComment),

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sops::{AgeIdentities, AgeRecipient, Format};
 
 /// A key pair of age's own making, and a directory that is removed at the end.
-pub struct Oracle {
+pub(crate) struct Oracle {
     directory: PathBuf,
-    pub identities: AgeIdentities,
-    pub recipient: AgeRecipient,
+    pub(crate) identities: AgeIdentities,
+    pub(crate) recipient: AgeRecipient,
 }
 
 impl Oracle {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("sops-oracle-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
@@ -34,16 +34,16 @@ impl Oracle {
     }
 
     /// What `sops encrypt` makes of a text.
-    pub fn encrypt(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn encrypt(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
         let recipient = self.recipient.to_string();
-        let mut all = vec!["encrypt", "--age", &recipient];
+        let mut all = vec!["--encrypt", "--age", &recipient];
         all.extend(arguments);
         self.run(format, text, &all)
     }
 
     /// What `sops decrypt` makes of a text, as the given format.
-    pub fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
-        self.run(format, text, &["decrypt", "--output-type", output])
+    pub(crate) fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
+        self.run(format, text, &["--decrypt", "--output-type", output])
     }
 
     fn run(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
