@@ -76,7 +76,12 @@ fn replace_scalar(field: &mut Value, path: &str, scalar: Value) -> Result<(), Fi
 }
 
 /// The error of a transformation, with the object it could not work on.
-fn failed(kustomization: &Kustomization, field: &str, resource: &Resource, problem: FieldProblem) -> BuildError {
+fn failed(
+    kustomization: &Kustomization,
+    field: &str,
+    resource: &Resource,
+    problem: FieldProblem,
+) -> BuildError {
     BuildError::Transformation {
         file: kustomization.file.clone(),
         transformation: field.to_owned(),

@@ -11,7 +11,10 @@ const HASH_BYTES: usize = 5;
 
 /// Appends a hash of their content to the names of the objects that were generated to have one.
 pub(crate) fn append_content_hash(resources: &mut Resources) {
-    for resource in resources.iter_mut().filter(|resource| resource.content_hash == ContentHash::Append) {
+    for resource in resources
+        .iter_mut()
+        .filter(|resource| resource.content_hash == ContentHash::Append)
+    {
         let hash = content_hash(resource);
         resource.remember_id();
         resource.set_name(format!("{}-{hash}", resource.name()));
