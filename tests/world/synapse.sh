@@ -43,4 +43,4 @@ install_synapse
 exec 9>&-
 
 [ "${1-}" = install ] && exit 0
-exec "$venv/bin/python" "$world/synapse.py" "$@"
+exec "$venv/bin/python" "$world/homeserver.py" "$@"

@@ -9,6 +9,7 @@ import unittest
 import urllib.parse
 
 import harness
+import kubeconfig
 
 END_SECONDS = 10
 
@@ -28,13 +29,15 @@ class Service(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / "key"], check=True)
-        config = '{"contexts":[{"name":"x","context":{"cluster":"c"}}],"current-context":"x","clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}]}'
-        (self.folder / "kubeconfig").write_text(config)
+        (self.folder / "kubeconfig").write_text(kubeconfig.anonymous("http://127.0.0.1:1"))
         self.programs = {
             "git_http_server.py": ("--root", self.folder),
             "http_proxy.py": (),
             "slack_sink.py": (),
-            "sshd.py": ("--root", self.folder, "--host-key", self.folder / "key", "--authorized-keys", self.folder / "key.pub"),
+            "sshd.py": (
+                *("--root", self.folder, "--host-key", self.folder / "key"),
+                *("--authorized-keys", self.folder / "key.pub"),
+            ),
             "fault_proxy.py": ("--kubeconfig", self.folder / "kubeconfig", "--out", self.folder / "out"),
         }
 

@@ -60,7 +60,8 @@ class Synapse(unittest.TestCase):
         matrix = self.start()
         self.assertEqual((self.folder / "matrix.env").stat().st_mode & 0o777, 0o600)
         room = "/_matrix/client/v3/rooms/" + urllib.parse.quote(matrix["MATRIX_ROOM_ID"], safe="")
-        message = {"msgtype": "m.text", "body": "applied", "format": "org.matrix.custom.html", "formatted_body": "<b>applied</b>"}
+        message = {"msgtype": "m.text", "body": "applied"}
+        message |= {"format": "org.matrix.custom.html", "formatted_body": "<b>applied</b>"}
         sent = [call(matrix, "PUT", f"{room}/send/m.room.message/t1", message)["event_id"] for _ in range(2)]
         self.assertEqual(sent[0], sent[1], "a transaction id is taken once")
         state = call(matrix, "GET", f"{room}/state")

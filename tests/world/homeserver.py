@@ -138,18 +138,15 @@ class Homeserver:
         """Starts Synapse as a child that cannot outlive us."""
         configuration = str(self.folder / "homeserver.yaml")
         program = [sys.executable, "-m", "synapse.app.homeserver", "--config-path", configuration]
-        if not (self.folder / "signing.key").exists():
-            subprocess.run([*program, "--generate-keys"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         libc = ctypes.CDLL(None)
         with open(self.folder / "homeserver.out", "ab") as output:
-            return subprocess.Popen(
-                program,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
-            )
+            # In the folder, or `-m` would look for modules wherever the caller happens to be.
+            streams = {"cwd": self.folder, "stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+            if not (self.folder / "signing.key").exists():
+                result = subprocess.run([*program, "--generate-keys"], **streams)
+                if result.returncode != 0:
+                    raise Failed(f"Synapse refuses its configuration: see {self.folder}/homeserver.out")
+            return subprocess.Popen(program, **streams, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM))
 
     def wait_until_ready(self, url, process):
         deadline = time.monotonic() + START_SECONDS
@@ -247,20 +244,27 @@ def run(homeserver, watched_pid):
     service.end_on_signals()
     url = homeserver.configure()
     homeserver.claim()
-    process = homeserver.launch()
+    process = None
     try:
+        process = homeserver.launch()
         homeserver.wait_until_ready(url, process)
         homeserver.register(url)
         service.announce(url)
         raise Failed(f"Synapse ended with {process.wait()}: see {homeserver.folder}/homeserver.out")
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process:
+            end(process)
         homeserver.release()
+
+
+def end(process):
+    """Ends Synapse, with force where it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def start(homeserver, watched_pid):
@@ -277,7 +281,8 @@ def start(homeserver, watched_pid):
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
         if not process.stdout.readline():
-            raise Failed(errors.read_text().strip() or "the supervisor ended before Synapse was ready")
+            said = errors.read_text().strip().removeprefix("synapse.sh: ")
+            raise Failed(said or "the supervisor ended before Synapse was ready")
         return
     deadline = time.monotonic() + START_SECONDS
     while not homeserver.env_file.exists():
@@ -315,7 +320,7 @@ def main():
             start(homeserver, watched_pid)
         else:
             stop(homeserver)
-    except (Failed, subprocess.CalledProcessError, OSError) as error:
+    except (Failed, OSError) as error:
         sys.exit(f"synapse.sh: {error}")
 
 
