@@ -187,7 +187,7 @@ fn check_alterations(trust: &TrustStore, commit: &Object, other: &Object) {
         "BadSignature"
     );
 
-    // One empty line after the armor is what forges write there; it is the one freedom that is left.
+    // One empty line after the armor is what forges write there.
     assert!(
         trust
             .verify_commit(&commit.raw, commit.id(), Timestamp::now())
@@ -337,9 +337,18 @@ fn an_sshsig_structure_has_one_form() {
     assert_eq!(with(&blob), "ada");
     let namespace = b"\0\0\0\x03git\0\0\0\0";
     let reserved = b"\0\0\0\x03git\0\0\0\x01x";
-    assert_eq!(with(&replace_bytes(&blob, namespace, reserved)), "MalformedSignature");
-    assert_eq!(with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02")), "MalformedSignature");
-    assert_eq!(with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\0")), "MalformedSignature");
+    assert_eq!(
+        with(&replace_bytes(&blob, namespace, reserved)),
+        "MalformedSignature"
+    );
+    assert_eq!(
+        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02")),
+        "MalformedSignature"
+    );
+    assert_eq!(
+        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\0")),
+        "MalformedSignature"
+    );
     assert_eq!(with(&[&blob[..], b"x"].concat()), "MalformedSignature");
     for length in 0..blob.len() {
         assert_eq!(with(&blob[..length]), "MalformedSignature", "{length} bytes");

@@ -130,7 +130,13 @@ fn an_altered_certificate_is_refused() {
     let promoted = replace_bytes(&blob, b"\0\0\0\x03ada", b"\0\0\0\x03bob");
     let refusal = verify(&trust, &commit.with_signature(&armor("SSH SIGNATURE", &promoted))).unwrap_err();
     assert!(
-        matches!(refusal, Refusal::CertificateRefused { problem: CertificateProblem::Signature, .. }),
+        matches!(
+            refusal,
+            Refusal::CertificateRefused {
+                problem: CertificateProblem::Signature,
+                ..
+            }
+        ),
         "{refusal}"
     );
 }

@@ -331,7 +331,13 @@ fn signature_span(text: &str) -> (usize, usize) {
 
 /// The bytes in an armored block.
 pub(crate) fn dearmor(armored: &str) -> Vec<u8> {
-    let body = armored.split("-----\n").nth(1).unwrap().split("\n-----").next().unwrap();
+    let body = armored
+        .split("-----\n")
+        .nth(1)
+        .unwrap()
+        .split("\n-----")
+        .next()
+        .unwrap();
     let lines = body.trim_start().lines().filter(|line| !line.starts_with('='));
     STANDARD.decode(lines.collect::<String>()).unwrap()
 }
@@ -339,10 +345,15 @@ pub(crate) fn dearmor(armored: &str) -> Vec<u8> {
 /// An armored block without a checksum.
 pub(crate) fn armor(label: &str, data: &[u8]) -> String {
     let base64 = STANDARD.encode(data);
-    let lines: Vec<&str> =
-        (0..base64.len()).step_by(64).map(|at| &base64[at..base64.len().min(at + 64)]).collect();
+    let lines: Vec<&str> = (0..base64.len())
+        .step_by(64)
+        .map(|at| &base64[at..base64.len().min(at + 64)])
+        .collect();
     let blank = if label.starts_with("PGP") { "\n" } else { "" };
-    format!("-----BEGIN {label}-----\n{blank}{}\n-----END {label}-----", lines.join("\n"))
+    format!(
+        "-----BEGIN {label}-----\n{blank}{}\n-----END {label}-----",
+        lines.join("\n")
+    )
 }
 
 /// Replaces all occurrences of a piece of bytes, which must be there.
