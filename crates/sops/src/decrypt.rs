@@ -45,10 +45,16 @@ pub fn decrypt(
         }
     }
     // A value that took in the comment at the end of its line covers its place.
-    let values: BTreeMap<usize, usize> =
-        edits.iter().skip(first_value).map(|edit| (edit.range.start, edit.range.end)).collect();
+    let values: BTreeMap<usize, usize> = edits
+        .iter()
+        .skip(first_value)
+        .map(|edit| (edit.range.start, edit.range.end))
+        .collect();
     for (start, comment) in comments {
-        let is_taken = values.range(..start).next_back().is_some_and(|(_, end)| *end > start);
+        let is_taken = values
+            .range(..start)
+            .next_back()
+            .is_some_and(|(_, end)| *end > start);
         if !is_taken {
             edits.push(Edit {
                 range: comment.span.clone(),
@@ -68,7 +74,10 @@ fn block_edits(text: &str, stream: &Stream) -> Vec<Edit> {
         let Content::Mapping { entries, style } = &root.content else {
             continue;
         };
-        let Some(index) = entries.iter().position(|(key, _)| key.as_scalar() == Some(SOPS_KEY)) else {
+        let Some(index) = entries
+            .iter()
+            .position(|(key, _)| key.as_scalar() == Some(SOPS_KEY))
+        else {
             continue;
         };
         let Some(range) = entry_extent(text, root, index) else {
@@ -101,17 +110,23 @@ fn value_edit(
     };
     let parent_indent = usize::try_from(parent.position.column.saturating_sub(1)).unwrap_or(0);
     // Files are indented by two or by four; four is what sops writes.
-    let step = if parent_indent > 0 && parent_indent.is_multiple_of(4) { 4 } else { 2 };
+    let step = if parent_indent > 0 && parent_indent.is_multiple_of(4) {
+        4
+    } else {
+        2
+    };
     let written_comment = comment_behind(text, leaf.node.span.end);
     let setting = Setting {
         format,
         layout: leaf.layout,
         indent: parent_indent + step,
         line_break: line_break_of(text),
-        comment: written_comment.as_ref().and_then(|range| match comments.get(&range.start) {
-            Some(opened) => Some(opened.scalar.as_str()),
-            None => text.get(range.start + 1..range.end),
-        }),
+        comment: written_comment
+            .as_ref()
+            .and_then(|range| match comments.get(&range.start) {
+                Some(opened) => Some(opened.scalar.as_str()),
+                None => text.get(range.start + 1..range.end),
+            }),
     };
     let end = match written_comment {
         Some(range) if plain_text::is_block(&leaf.scalar, &setting) => range.end,
@@ -128,13 +143,18 @@ fn comment_behind(text: &str, offset: usize) -> Option<Range<usize>> {
     let rest = text.get(offset..)?;
     let line = rest.get(..rest.find(['\n', '\r']).unwrap_or(rest.len()))?;
     let blanks = line.len() - line.trim_start().len();
-    line.trim_start().starts_with('#').then(|| offset + blanks..offset + line.len())
+    line.trim_start()
+        .starts_with('#')
+        .then(|| offset + blanks..offset + line.len())
 }
 
 /// Turns items that are sealed comments into comments, list by list.
 fn list_comment_edits(text: &str, unsealed: &Unsealed<'_>) -> Vec<Edit> {
-    let comments: Vec<&UnsealedLeaf<'_>> =
-        unsealed.leaves.iter().filter(|leaf| leaf.scalar.kind() == Kind::Comment).collect();
+    let comments: Vec<&UnsealedLeaf<'_>> = unsealed
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.scalar.kind() == Kind::Comment)
+        .collect();
     let positions: HashSet<usize> = comments.iter().map(|leaf| leaf.node.span.start).collect();
     let is_comment = |item: &Node| positions.contains(&item.span.start);
     let mut edits = Vec::new();
@@ -157,7 +177,10 @@ fn list_comment_edits(text: &str, unsealed: &Unsealed<'_>) -> Vec<Edit> {
 fn block_comment_edit(text: &str, leaf: &UnsealedLeaf<'_>, rest: Option<&str>) -> Option<Edit> {
     let before = text.get(..leaf.node.span.start)?;
     let indicator = before.trim_end().strip_suffix('-')?.len();
-    let line_start = before.get(..indicator)?.rfind('\n').map_or(0, |line_break| line_break + 1);
+    let line_start = before
+        .get(..indicator)?
+        .rfind('\n')
+        .map_or(0, |line_break| line_break + 1);
     let indent = " ".repeat(text.get(line_start..indicator)?.chars().count());
     let line_break = line_break_of(text);
     let mut replacement = commented(leaf.scalar.as_str(), line_break, &indent);

@@ -72,19 +72,34 @@ pub fn encrypt(
         comments: Vec::new(),
     };
     walk(&stream, &options.rule, &mut sealing)?;
-    let Sealing { mac, values, comments, .. } = sealing;
+    let Sealing {
+        mac,
+        values,
+        comments,
+        ..
+    } = sealing;
 
     let last_modified = time::last_modified(now);
     let block = Block {
         age: recipients
             .into_iter()
-            .map(|recipient| Ok((recipient, recipient.wrap(key.expose()).map_err(EncryptError::Wrap)?)))
+            .map(|recipient| {
+                Ok((
+                    recipient,
+                    recipient.wrap(key.expose()).map_err(EncryptError::Wrap)?,
+                ))
+            })
             .collect::<Result<_, EncryptError>>()?,
         rule: &options.rule,
         mac_scope: options.mac_scope,
         last_modified: &last_modified,
         mac: cipher
-            .seal(Kind::String, &mac.finish(), &last_modified, initialisation_vector(random))
+            .seal(
+                Kind::String,
+                &mac.finish(),
+                &last_modified,
+                initialisation_vector(random),
+            )
             .map_err(|_| EncryptError::Cipher)?,
     };
     let mut edits = value_edits(values, comments);
@@ -98,10 +113,15 @@ pub fn encrypt(
 fn refuse_unfit_documents(stream: &Stream) -> Result<(), EncryptError> {
     for document in stream.documents() {
         if let Some((key, _)) = metadata::find_block(document) {
-            return Err(EncryptError::AlreadySealed { position: key.position });
+            return Err(EncryptError::AlreadySealed {
+                position: key.position,
+            });
         }
     }
-    let first = stream.documents().first().and_then(|document| document.root.as_ref());
+    let first = stream
+        .documents()
+        .first()
+        .and_then(|document| document.root.as_ref());
     match first {
         Some(root) if !is_null(root) => Ok(()),
         _ => Err(EncryptError::EmptyFirstDocument),
@@ -224,7 +244,11 @@ impl<'a> Visitor<'a> for Sealing<'_> {
     }
 
     fn comment(&mut self, comment: &'a Comment, place: &Place<'a>) -> Result<(), EncryptError> {
-        let scope = if comment.text.is_empty() { Scope::Clear } else { place.scope() };
+        let scope = if comment.text.is_empty() {
+            Scope::Clear
+        } else {
+            place.scope()
+        };
         let text = match scope {
             Scope::Sealed => self.seal(Kind::Comment, &comment.text, place)?,
             Scope::Clear => comment.text.clone(),
@@ -253,7 +277,9 @@ fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> 
                 value.text.push_str(" #");
                 value.text.push_str(&comment.text);
             }
-            None if comment.scope == Scope::Sealed => edits.push(edit(comment.span, format!("#{}", comment.text))),
+            None if comment.scope == Scope::Sealed => {
+                edits.push(edit(comment.span, format!("#{}", comment.text)))
+            }
             None => {}
         }
     }
@@ -271,14 +297,19 @@ fn edit(range: Range<usize>, replacement: String) -> Edit {
 /// The block, at the end of every document that has content.
 fn block_edits(text: &str, format: Format, stream: &Stream, block: &Block<'_>) -> Vec<Edit> {
     let line_break = line_break_of(text);
-    let roots = stream.documents().iter().filter_map(|document| document.root.as_ref());
+    let roots = stream
+        .documents()
+        .iter()
+        .filter_map(|document| document.root.as_ref());
     roots
         .filter_map(|root| match &root.content {
             Content::Mapping {
                 style: CollectionStyle::Block,
                 ..
             } => Some(yaml_block_edit(text, root, block, line_break)),
-            Content::Mapping { entries, .. } => Some(flow_block_edit(text, format, root, entries, block, line_break)),
+            Content::Mapping { entries, .. } => {
+                Some(flow_block_edit(text, format, root, entries, block, line_break))
+            }
             _ => None,
         })
         .collect()
@@ -299,7 +330,11 @@ fn yaml_block_edit(text: &str, root: &Node, block: &Block<'_>, line_break: &str)
     let is_at_line_start = text.get(..end).is_some_and(|before| before.ends_with('\n'));
     edit(
         end..end,
-        if is_at_line_start { lines } else { format!("{line_break}{lines}") },
+        if is_at_line_start {
+            lines
+        } else {
+            format!("{line_break}{lines}")
+        },
     )
 }
 

@@ -44,7 +44,9 @@ pub enum RegexError {
         offset: usize,
     },
     /// A repetition, a group or a class that is not well-formed, or a pattern that compiles to too much.
-    #[error("failed to compile the regular expression: a repetition or a group is not well-formed, or it is too large")]
+    #[error(
+        "failed to compile the regular expression: a repetition or a group is not well-formed, or it is too large"
+    )]
     Compile,
 }
 
@@ -168,7 +170,8 @@ impl<'source> Translator<'source> {
 
     /// One character that stands for itself.
     fn literal(&mut self, character: char) {
-        self.output.push_str(&format!("\\x{{{:X}}}", u32::from(character)));
+        self.output
+            .push_str(&format!("\\x{{{:X}}}", u32::from(character)));
     }
 
     /// After a backslash outside of a class.
@@ -350,7 +353,11 @@ impl<'source> Translator<'source> {
     /// After `{`: `n}`, `n,}` or `n,m}` is a repetition; anything else is a brace that stands for itself, and is not
     /// consumed.
     fn counted_repetition(&mut self) -> Result<bool, RegexError> {
-        let ahead: String = self.rest.clone().take_while(|character| *character != '}').collect();
+        let ahead: String = self
+            .rest
+            .clone()
+            .take_while(|character| *character != '}')
+            .collect();
         let closed = self.rest.clone().nth(ahead.chars().count()) == Some('}');
         let (least, most) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
         let is_count = |text: &str| {
@@ -450,13 +457,13 @@ impl<'source> Translator<'source> {
 }
 
 const POSIX_CLASSES: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-    "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
 ];
 
 const GENERAL_CATEGORIES: [&str; 36] = [
-    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc",
-    "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "Any",
+    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No",
+    "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "Any",
 ];
 
 #[cfg(test)]
@@ -524,8 +531,32 @@ mod tests {
     #[test]
     fn refuses_what_go_refuses() {
         for pattern in [
-            "[", "(", ")", "*", "a**", "a+*", "a{2}{3}", "a{1001}", "a{2,1}", r"\1", r"\y", r"\", "(?x)a", "(?u)a",
-            "(?P=a)", "[b-a]", "[a--z]", r"[a-\d]", r"\p{Nope}", r"\E", r"\C", r"\Z", "[[:nope:]]", "(?=a)", "(?<!a)", r"\xZZ",
+            "[",
+            "(",
+            ")",
+            "*",
+            "a**",
+            "a+*",
+            "a{2}{3}",
+            "a{1001}",
+            "a{2,1}",
+            r"\1",
+            r"\y",
+            r"\",
+            "(?x)a",
+            "(?u)a",
+            "(?P=a)",
+            "[b-a]",
+            "[a--z]",
+            r"[a-\d]",
+            r"\p{Nope}",
+            r"\E",
+            r"\C",
+            r"\Z",
+            "[[:nope:]]",
+            "(?=a)",
+            "(?<!a)",
+            r"\xZZ",
         ] {
             assert!(GoRegex::parse(pattern).is_err(), "{pattern:?}");
         }

@@ -22,7 +22,11 @@ pub(crate) struct Setting<'text> {
 
 /// The line break of a text, by its first one.
 pub(crate) fn line_break_of(text: &str) -> &'static str {
-    match text.find('\n').and_then(|at| at.checked_sub(1)).and_then(|before| text.as_bytes().get(before)) {
+    match text
+        .find('\n')
+        .and_then(|at| at.checked_sub(1))
+        .and_then(|before| text.as_bytes().get(before))
+    {
         Some(b'\r') => "\r\n",
         _ => "\n",
     }
@@ -71,7 +75,11 @@ fn string(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
     while written.ends_with('\n') {
         written.pop();
     }
-    if written.contains('\n') { double_quoted(text) } else { written }
+    if written.contains('\n') {
+        double_quoted(text)
+    } else {
+        written
+    }
 }
 
 /// Several lines that every reader takes from a `|` block as they are: without leading spaces that would need an
@@ -81,8 +89,12 @@ fn is_fit_for_literal(text: &str) -> bool {
     lines.contains('\n')
         && !lines.starts_with([' ', '\t', '\n'])
         && !lines.ends_with('\n')
-        && text.chars().all(|character| character == '\n' || character == '\t' || !needs_escape(character))
-        && lines.split('\n').all(|line| line.is_empty() || !line.trim().is_empty())
+        && text
+            .chars()
+            .all(|character| character == '\n' || character == '\t' || !needs_escape(character))
+        && lines
+            .split('\n')
+            .all(|line| line.is_empty() || !line.trim().is_empty())
 }
 
 fn literal(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
@@ -137,7 +149,11 @@ pub(crate) fn double_quoted(text: &str) -> Zeroizing<String> {
 
 /// What YAML or one of its readers does not take as it is: controls, line separators, byte order marks.
 fn needs_escape(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 #[cfg(test)]
@@ -208,7 +224,13 @@ mod tests {
 
     #[test]
     fn the_line_break_is_that_of_the_first_line() {
-        for (text, expected) in [("", "\n"), ("a", "\n"), ("a\nb\r\n", "\n"), ("a\r\nb\n", "\r\n"), ("\n", "\n")] {
+        for (text, expected) in [
+            ("", "\n"),
+            ("a", "\n"),
+            ("a\nb\r\n", "\n"),
+            ("a\r\nb\n", "\r\n"),
+            ("\n", "\n"),
+        ] {
             assert_eq!(line_break_of(text), expected, "{text:?}");
         }
     }

@@ -35,7 +35,11 @@ fn case(numbers: &mut Numbers) -> Case {
         format!("--{}", rule.field().replace('_', "-")),
         rule.operand().to_owned(),
     ];
-    let mac_scope = if numbers.one_in(4) { MacScope::SealedValues } else { MacScope::AllValues };
+    let mac_scope = if numbers.one_in(4) {
+        MacScope::SealedValues
+    } else {
+        MacScope::AllValues
+    };
     if mac_scope == MacScope::SealedValues {
         arguments.push("--mac-only-encrypted".to_owned());
     }
@@ -91,7 +95,12 @@ fn round_trips(format: Format, count: usize, generate: fn(&mut Numbers) -> Strin
         let expected = read(format, &expected);
         let opened = open(&theirs, format, &oracle.identities, &limits)
             .unwrap_or_else(|error| panic!("{}", context(&format!("{error:?}"), &theirs)));
-        assert_eq!(exposed(&opened.documents), expected, "{}", context("opened", &theirs));
+        assert_eq!(
+            exposed(&opened.documents),
+            expected,
+            "{}",
+            context("opened", &theirs)
+        );
         let plain = decrypt(&theirs, format, &oracle.identities, &limits)
             .unwrap_or_else(|error| panic!("{}", context(&format!("{error:?}"), &theirs)));
         assert_eq!(read(format, &plain), expected, "{}", context("decrypted", &plain));
@@ -109,11 +118,25 @@ fn round_trips(format: Format, count: usize, generate: fn(&mut Numbers) -> Strin
         let by_sops = oracle
             .decrypt(format, &ours, output)
             .unwrap_or_else(|error| panic!("{}", context(&error, &ours)));
-        assert_eq!(read(format, &by_sops), expected, "{}", context("sealed by us", &ours));
+        assert_eq!(
+            read(format, &by_sops),
+            expected,
+            "{}",
+            context("sealed by us", &ours)
+        );
         let plain = decrypt(&ours, format, &oracle.identities, &limits)
             .unwrap_or_else(|error| panic!("{}", context(&format!("{error:?}"), &ours)));
-        assert_eq!(read(format, &plain), expected, "{}", context("both by us", &format!("{text}\n=====\n{ours}\n====\n{}", *plain)));
-        assert!(!plain.contains("#ENC[AES256"), "{}", context("a comment stayed sealed", &plain));
+        assert_eq!(
+            read(format, &plain),
+            expected,
+            "{}",
+            context("both by us", &format!("{text}\n=====\n{ours}\n====\n{}", *plain))
+        );
+        assert!(
+            !plain.contains("#ENC[AES256"),
+            "{}",
+            context("a comment stayed sealed", &plain)
+        );
         comments_left_sealed[1] += by_sops.matches("#ENC[AES256").count();
     }
     eprintln!(

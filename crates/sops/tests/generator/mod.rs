@@ -38,26 +38,106 @@ impl Numbers {
 }
 
 const KEYS: [&str; 13] = [
-    "data", "stringData", "metadata", "spec", "password", "token_secret", "name_unencrypted", "tls.crt", "a",
-    "'with:colon'", "\"quoted key\"", "clé", "yes",
+    "data",
+    "stringData",
+    "metadata",
+    "spec",
+    "password",
+    "token_secret",
+    "name_unencrypted",
+    "tls.crt",
+    "a",
+    "'with:colon'",
+    "\"quoted key\"",
+    "clé",
+    "yes",
 ];
 
 const SCALARS: [&str; 49] = [
-    "plain", "two words", "yes", "no", "on", "true", "False", "null", "~", "0", "42", "-7", "+12", "0777", "0o777",
-    "0x1F", "1_000", "08", "1.5", "1e3", "1e21", "1e-7", ".5", "1.", "9223372036854775807", "2024-01-01",
-    "2024-01-01T10:00:00.50+02:00", "2024-01-01 10:00:00.5 +02:00", "190:20:30", "1e400", "''", "\"\"", "'single ''s'",
-    "\"double\\n\\t\\\"\\u00e9\"", "!!str 123", "!!float 1", "!!binary aGVsbG8=", "ünïcödé", "'#no comment'", "a#b",
-    "\"[brackets]\"", "'{braces}'", "a: b", "x, y", "' leading'", "\"trailing \"", "'*star'", "=", "\"ENC[like]\"",
+    "plain",
+    "two words",
+    "yes",
+    "no",
+    "on",
+    "true",
+    "False",
+    "null",
+    "~",
+    "0",
+    "42",
+    "-7",
+    "+12",
+    "0777",
+    "0o777",
+    "0x1F",
+    "1_000",
+    "08",
+    "1.5",
+    "1e3",
+    "1e21",
+    "1e-7",
+    ".5",
+    "1.",
+    "9223372036854775807",
+    "2024-01-01",
+    "2024-01-01T10:00:00.50+02:00",
+    "2024-01-01 10:00:00.5 +02:00",
+    "190:20:30",
+    "1e400",
+    "''",
+    "\"\"",
+    "'single ''s'",
+    "\"double\\n\\t\\\"\\u00e9\"",
+    "!!str 123",
+    "!!float 1",
+    "!!binary aGVsbG8=",
+    "ünïcödé",
+    "'#no comment'",
+    "a#b",
+    "\"[brackets]\"",
+    "'{braces}'",
+    "a: b",
+    "x, y",
+    "' leading'",
+    "\"trailing \"",
+    "'*star'",
+    "=",
+    "\"ENC[like]\"",
 ];
 
 /// Scalars that may stand between brackets as they are.
 const FLOW_SCALARS: [&str; 12] = [
-    "plain", "yes", "true", "null", "42", "1.5", "0777", "2024-01-01", "''", "\"a, b\"", "'x'", "1e3",
+    "plain",
+    "yes",
+    "true",
+    "null",
+    "42",
+    "1.5",
+    "0777",
+    "2024-01-01",
+    "''",
+    "\"a, b\"",
+    "'x'",
+    "1e3",
 ];
 
 const JSON_SCALARS: [&str; 16] = [
-    "\"text\"", "\"\"", "\"a\\nb\"", "\"\\u00e9\\\"\\\\\"", "\"true\"", "\"2024-01-01\"", "true", "false", "null", "0",
-    "-12", "1.5", "1e3", "9007199254740993", "-0.25", "\"ENC[like]\"",
+    "\"text\"",
+    "\"\"",
+    "\"a\\nb\"",
+    "\"\\u00e9\\\"\\\\\"",
+    "\"true\"",
+    "\"2024-01-01\"",
+    "true",
+    "false",
+    "null",
+    "0",
+    "-12",
+    "1.5",
+    "1e3",
+    "9007199254740993",
+    "-0.25",
+    "\"ENC[like]\"",
 ];
 
 /// A YAML file of one to three documents, with comments, block scalars, lists in lists, and CRLF now and then.
@@ -78,7 +158,11 @@ pub(crate) fn yaml(numbers: &mut Numbers) -> String {
     if numbers.one_in(8) {
         let _ = text.pop();
     }
-    if numbers.one_in(5) { text.replace('\n', "\r\n") } else { text }
+    if numbers.one_in(5) {
+        text.replace('\n', "\r\n")
+    } else {
+        text
+    }
 }
 
 struct YamlWriter<'a> {
@@ -152,7 +236,10 @@ impl YamlWriter<'_> {
         let header = self.numbers.pick(&["|", "|-", ">", ">-"]);
         let _ = write!(self.text, " {header}");
         self.comment_beside();
-        for line in ["first line", "second: line", "", "# fourth"].iter().take(1 + self.numbers.below(4)) {
+        for line in ["first line", "second: line", "", "# fourth"]
+            .iter()
+            .take(1 + self.numbers.below(4))
+        {
             if !line.is_empty() {
                 self.pad(column + self.step);
             }
@@ -205,7 +292,15 @@ pub(crate) fn json(numbers: &mut Numbers) -> String {
 }
 
 fn json_map(numbers: &mut Numbers, text: &mut String, unit: &str, level: usize, depth: usize) {
-    let mut keys = vec!["data", "stringData", "password", "token_secret", "name_unencrypted", "with:colon", "a"];
+    let mut keys = vec![
+        "data",
+        "stringData",
+        "password",
+        "token_secret",
+        "name_unencrypted",
+        "with:colon",
+        "a",
+    ];
     text.push('{');
     for index in 0..numbers.below(5) {
         let key = keys.remove(numbers.below(keys.len()));

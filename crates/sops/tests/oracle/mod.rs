@@ -17,7 +17,11 @@ pub(crate) struct Oracle {
 impl Oracle {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("sops-oracle-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "sops-oracle-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let made = Command::new(tool("age-keygen")).output().unwrap();
@@ -41,6 +45,18 @@ impl Oracle {
         self.run(format, text, &all)
     }
 
+    /// The same with a `.sops.yaml`.
+    pub(crate) fn encrypt_with_config(
+        &self,
+        format: Format,
+        text: &str,
+        config: &str,
+    ) -> Result<String, String> {
+        let path = self.directory.join("config.yaml");
+        std::fs::write(&path, config).unwrap();
+        self.run(format, text, &["--config", path.to_str().unwrap(), "--encrypt"])
+    }
+
     /// What `sops decrypt` makes of a text, as the given format.
     pub(crate) fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
         self.run(format, text, &["--decrypt", "--output-type", output])
@@ -54,7 +70,13 @@ impl Oracle {
         let mut command = Command::new(tool("sops"));
         command
             .args(arguments)
-            .args(["--input-type", input, "--filename-override", &format!("file.{input}"), "/dev/stdin"])
+            .args([
+                "--input-type",
+                input,
+                "--filename-override",
+                &format!("file.{input}"),
+                "/dev/stdin",
+            ])
             .env_clear()
             .env("HOME", &self.directory)
             .env("SOPS_AGE_KEY_FILE", self.directory.join("keys.txt"))
@@ -93,7 +115,9 @@ fn feed(mut command: Command, text: &str) -> Output {
 }
 
 fn tool(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/tools/bin")
+        .join(name);
     assert!(path.exists(), "{} is missing: run `make tools`", path.display());
     path
 }
