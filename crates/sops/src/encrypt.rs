@@ -278,7 +278,7 @@ fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> 
                 value.text.push_str(&comment.text);
             }
             None if comment.scope == Scope::Sealed => {
-                edits.push(edit(comment.span, format!("#{}", comment.text)))
+                edits.push(edit(comment.span, format!("#{}", comment.text)));
             }
             None => {}
         }
@@ -368,15 +368,12 @@ fn flow_block_edit(
         line_break,
     };
     let entry = format!("{}{}", layout.start_of_line(1), block.to_json(&layout));
-    match entries.last() {
-        Some((key, value)) => {
-            let end = value.span.end.max(key.span.end);
-            edit(end..end, format!(",{entry}"))
-        }
-        None => {
-            let end = root.span.end.saturating_sub(1);
-            edit(end..end, format!("{entry}{}", layout.start_of_line(0)))
-        }
+    if let Some((key, value)) = entries.last() {
+        let end = value.span.end.max(key.span.end);
+        edit(end..end, format!(",{entry}"))
+    } else {
+        let end = root.span.end.saturating_sub(1);
+        edit(end..end, format!("{entry}{}", layout.start_of_line(0)))
     }
 }
 

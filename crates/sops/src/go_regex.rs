@@ -1,5 +1,6 @@
 //! Regular expressions with the meaning that Go's `regexp` gives them.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -128,10 +129,7 @@ impl<'source> Translator<'source> {
                     self.output.push(character);
                     current = Previous::Repetition;
                 }
-                '{' => match self.counted_repetition()? {
-                    true => current = Previous::Repetition,
-                    false => self.literal('{'),
-                },
+                '{' if self.counted_repetition()? => current = Previous::Repetition,
                 other => self.literal(other),
             }
             if current == Previous::Repetition {
@@ -168,10 +166,14 @@ impl<'source> Translator<'source> {
         }
     }
 
+    fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = self.output.write_fmt(arguments);
+    }
+
     /// One character that stands for itself.
     fn literal(&mut self, character: char) {
-        self.output
-            .push_str(&format!("\\x{{{:X}}}", u32::from(character)));
+        self.push(format_args!("\\x{{{:X}}}", u32::from(character)));
     }
 
     /// After a backslash outside of a class.
@@ -186,19 +188,15 @@ impl<'source> Translator<'source> {
                 self.output.push('\\');
                 self.output.push(anchor);
             }
-            Some(boundary @ ('b' | 'B')) => self.output.push_str(&format!("(?-u:\\{boundary})")),
+            Some(boundary @ ('b' | 'B')) => self.push(format_args!("(?-u:\\{boundary})")),
             _ => {
-                return match self.class_escape()? {
-                    Some(class) => {
-                        self.output.push_str(&class);
-                        Ok(())
-                    }
-                    None => {
-                        let character = self.character_escape()?;
-                        self.literal(character);
-                        Ok(())
-                    }
-                };
+                if let Some(class) = self.class_escape()? {
+                    self.output.push_str(&class);
+                } else {
+                    let character = self.character_escape()?;
+                    self.literal(character);
+                }
+                return Ok(());
             }
         }
         self.next();
@@ -376,7 +374,7 @@ impl<'source> Translator<'source> {
         for _ in 0..=ahead.chars().count() {
             self.next();
         }
-        self.output.push_str(&format!("{{{ahead}}}"));
+        self.push(format_args!("{{{ahead}}}"));
         Ok(true)
     }
 
@@ -394,13 +392,14 @@ impl<'source> Translator<'source> {
             match character {
                 ']' if !is_first => break,
                 '[' if self.rest.peek() == Some(&':') && self.has_posix_end() => self.posix_class()?,
-                '\\' => match self.class_escape()? {
-                    Some(class) => self.output.push_str(&class),
-                    None => {
+                '\\' => {
+                    if let Some(class) = self.class_escape()? {
+                        self.output.push_str(&class);
+                    } else {
                         let low = self.character_escape()?;
                         self.class_range(low)?;
                     }
-                },
+                }
                 low => self.class_range(low)?,
             }
             is_first = false;
@@ -451,7 +450,7 @@ impl<'source> Translator<'source> {
             return Err(self.syntax("an unknown POSIX class"));
         }
         let sign = if negated { "^" } else { "" };
-        self.output.push_str(&format!("[:{sign}{name}:]"));
+        self.push(format_args!("[:{sign}{name}:]"));
         Ok(())
     }
 }

@@ -30,11 +30,8 @@ impl Mac {
     }
 
     pub(crate) fn update(&mut self, scalar: &Scalar<'_>, scope: Scope) {
-        match (self.scope, scope) {
-            (MacScope::AllValues, _) | (MacScope::SealedValues, Scope::Sealed) => {
-                self.hash.update(scalar.as_str())
-            }
-            (MacScope::SealedValues, Scope::Clear) => {}
+        if self.scope == MacScope::AllValues || scope == Scope::Sealed {
+            self.hash.update(scalar.as_str());
         }
     }
 

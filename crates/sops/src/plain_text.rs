@@ -42,7 +42,7 @@ pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<St
     }
     let plain = |text: &str| Zeroizing::new(text.to_owned());
     match (scalar.kind(), setting.format) {
-        (Kind::Integer, _) => plain(text),
+        (Kind::Integer, _) | (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Bool, _) => plain(if text == TRUE { "true" } else { "false" }),
         (Kind::Float, _) => plain(match text {
             "+Inf" => ".inf",
@@ -51,7 +51,6 @@ pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<St
             "-0" => "-0.0",
             text => text,
         }),
-        (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Time | Kind::String | Kind::Bytes | Kind::Comment, _) => string(text, setting),
     }
 }

@@ -1,5 +1,13 @@
 //! Corners of the format, with the real sops on the other side.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    clippy::too_many_lines
+)] // tests
+
 mod oracle;
 
 use manifest_yaml::{Exposed, Limits, Number, Value, to_json_exposed, to_json_masked};
@@ -306,7 +314,7 @@ fn plain_files_that_cannot_be_sealed_are_refused() {
     for (text, line) in [("- a\n", 1), ("a: b\n---\ntext\n", 3)] {
         match world.encrypt(Format::Yaml, text) {
             Err(EncryptError::Structure(StructureError::NotMap { position })) => {
-                assert_eq!(position.line, line)
+                assert_eq!(position.line, line);
             }
             other => panic!("{other:?}"),
         }

@@ -1,5 +1,12 @@
 //! Files of all sorts, from the real sops to us and from us to it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    clippy::too_many_lines
+)] // tests
 #![allow(clippy::print_stderr)] // the counts are worth reading
 
 mod generator;

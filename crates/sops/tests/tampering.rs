@@ -1,5 +1,15 @@
 //! What is not exactly what was sealed is refused, with a reason that says where and never what.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    clippy::too_many_lines,
+    clippy::items_after_statements,
+    clippy::format_collect
+)] // tests
+
 mod oracle;
 
 use manifest_yaml::{Limits, ParseError};
