@@ -7,6 +7,7 @@ mod references;
 
 use crate::field_spec::{FieldSpec, Missing};
 use crate::resource::KindSelector;
+pub(crate) use references::References;
 
 /// Field specs by transformation.
 pub(crate) struct Configuration {
@@ -21,152 +22,105 @@ pub(crate) struct Configuration {
     pub(crate) references: Vec<References>,
 }
 
-/// The fields by which objects refer to objects of one kind by name.
-pub(crate) struct References {
-    /// The kind that is referred to.
-    pub(crate) target: KindSelector,
-    /// Who refers to it, and by which field.
-    pub(crate) referrers: Vec<FieldSpec>,
-}
-
 impl Default for Configuration {
     fn default() -> Self {
-        let mut selectors = builtin(SELECTORS);
-        selectors.extend(builtin(LABELS));
-        selectors.extend(builtin(CLAIM_TEMPLATE_LABELS));
+        use Missing::{Create, Skip};
+        let labels = specs(LABELS, Create);
+        let claim_template_labels = specs(CLAIM_TEMPLATE_LABELS, Create);
+        let selectors = [
+            specs(SELECTORS, Create),
+            specs(SELECTORS_IF_PRESENT, Skip),
+            labels.clone(),
+            claim_template_labels.clone(),
+        ];
         Self {
-            namespace: builtin(NAMESPACE),
-            selectors,
-            template_labels: builtin(LABELS),
-            claim_template_labels: builtin(CLAIM_TEMPLATE_LABELS),
-            annotations: builtin(ANNOTATIONS),
-            images: builtin(IMAGES),
-            replicas: builtin(REPLICAS),
-            references: references::builtin_references(),
+            namespace: [specs(NAMESPACE, Create), specs(NAMESPACE_IF_PRESENT, Skip)].concat(),
+            selectors: selectors.concat(),
+            template_labels: labels,
+            claim_template_labels,
+            annotations: specs(ANNOTATIONS, Create),
+            images: specs(IMAGES, Skip),
+            replicas: specs(REPLICAS, Create),
+            references: references::builtin(),
         }
     }
 }
 
-/// A field spec as `(group, version, kind, path, missing)`.
-type Builtin = (&'static str, &'static str, &'static str, &'static str, Missing);
+/// Kinds and a path within them. Kinds are written `Kind`, `Kind.group`, `Kind/version` or `Kind/version.group`; nothing
+/// stands for all.
+type Builtin = (&'static str, &'static str);
 
-fn builtin(specs: &[Builtin]) -> Vec<FieldSpec> {
-    specs
+fn specs(builtin: &[Builtin], missing: Missing) -> Vec<FieldSpec> {
+    builtin
         .iter()
-        .map(|(group, version, kind, path, missing)| {
-            FieldSpec::new(KindSelector::new(group, version, kind), path, *missing)
-        })
+        .map(|(kinds, path)| FieldSpec::new(kind_selector(kinds), path, missing))
         .collect()
 }
 
-use Missing::{Create, Skip};
+fn kind_selector(kinds: &str) -> KindSelector {
+    let (kind, group) = kinds.split_once('.').unwrap_or((kinds, ""));
+    let (kind, version) = kind.split_once('/').unwrap_or((kind, ""));
+    KindSelector::new(group, version, kind)
+}
 
 /// namespace.go, without the fields that every namespaced object has.
 const NAMESPACE: &[Builtin] = &[
-    ("", "", "Namespace", "metadata/name", Create),
-    (
-        "apiregistration.k8s.io",
-        "",
-        "APIService",
-        "spec/service/namespace",
-        Create,
-    ),
-    (
-        "apiextensions.k8s.io",
-        "",
-        "CustomResourceDefinition",
-        "spec/conversion/webhook/clientConfig/service/namespace",
-        Skip,
-    ),
+    ("Namespace", "metadata/name"),
+    ("APIService.apiregistration.k8s.io", "spec/service/namespace"),
 ];
+const NAMESPACE_IF_PRESENT: &[Builtin] = &[(
+    "CustomResourceDefinition.apiextensions.k8s.io",
+    "spec/conversion/webhook/clientConfig/service/namespace",
+)];
 
 /// metadatalabels.go
 const LABELS: &[Builtin] = &[
-    ("", "", "", "metadata/labels", Create),
-    (
-        "",
-        "v1",
-        "ReplicationController",
-        "spec/template/metadata/labels",
-        Create,
-    ),
-    ("", "", "Deployment", "spec/template/metadata/labels", Create),
-    ("", "", "ReplicaSet", "spec/template/metadata/labels", Create),
-    ("", "", "DaemonSet", "spec/template/metadata/labels", Create),
-    ("apps", "", "StatefulSet", "spec/template/metadata/labels", Create),
-    ("batch", "", "Job", "spec/template/metadata/labels", Create),
-    ("batch", "", "CronJob", "spec/jobTemplate/metadata/labels", Create),
-    (
-        "batch",
-        "",
-        "CronJob",
-        "spec/jobTemplate/spec/template/metadata/labels",
-        Create,
-    ),
+    ("", "metadata/labels"),
+    ("ReplicationController/v1", "spec/template/metadata/labels"),
+    ("Deployment", "spec/template/metadata/labels"),
+    ("ReplicaSet", "spec/template/metadata/labels"),
+    ("DaemonSet", "spec/template/metadata/labels"),
+    ("StatefulSet.apps", "spec/template/metadata/labels"),
+    ("Job.batch", "spec/template/metadata/labels"),
+    ("CronJob.batch", "spec/jobTemplate/metadata/labels"),
+    ("CronJob.batch", "spec/jobTemplate/spec/template/metadata/labels"),
 ];
 
 /// volumeclaimmetadatalabels.go
-const CLAIM_TEMPLATE_LABELS: &[Builtin] = &[(
-    "apps",
-    "",
-    "StatefulSet",
-    "spec/volumeClaimTemplates[]/metadata/labels",
-    Create,
-)];
+const CLAIM_TEMPLATE_LABELS: &[Builtin] =
+    &[("StatefulSet.apps", "spec/volumeClaimTemplates[]/metadata/labels")];
 
 /// commonlabels.go
 const SELECTORS: &[Builtin] = &[
-    ("", "v1", "Service", "spec/selector", Create),
-    ("", "v1", "ReplicationController", "spec/selector", Create),
-    ("", "", "Deployment", "spec/selector/matchLabels", Create),
-    ("apps", "", "Deployment", PREFERRED_AFFINITY, Skip),
-    ("apps", "", "Deployment", REQUIRED_AFFINITY, Skip),
-    ("apps", "", "Deployment", PREFERRED_ANTI_AFFINITY, Skip),
-    ("apps", "", "Deployment", REQUIRED_ANTI_AFFINITY, Skip),
-    ("apps", "", "Deployment", TOPOLOGY_SPREAD, Skip),
-    ("", "", "ReplicaSet", "spec/selector/matchLabels", Create),
-    ("", "", "DaemonSet", "spec/selector/matchLabels", Create),
-    ("apps", "", "StatefulSet", "spec/selector/matchLabels", Create),
-    ("apps", "", "StatefulSet", PREFERRED_AFFINITY, Skip),
-    ("apps", "", "StatefulSet", REQUIRED_AFFINITY, Skip),
-    ("apps", "", "StatefulSet", PREFERRED_ANTI_AFFINITY, Skip),
-    ("apps", "", "StatefulSet", REQUIRED_ANTI_AFFINITY, Skip),
-    ("apps", "", "StatefulSet", TOPOLOGY_SPREAD, Skip),
-    ("batch", "", "Job", "spec/selector/matchLabels", Skip),
+    ("Service/v1", "spec/selector"),
+    ("ReplicationController/v1", "spec/selector"),
+    ("Deployment", "spec/selector/matchLabels"),
+    ("ReplicaSet", "spec/selector/matchLabels"),
+    ("DaemonSet", "spec/selector/matchLabels"),
+    ("StatefulSet.apps", "spec/selector/matchLabels"),
+];
+const SELECTORS_IF_PRESENT: &[Builtin] = &[
+    ("Deployment.apps", PREFERRED_AFFINITY),
+    ("Deployment.apps", REQUIRED_AFFINITY),
+    ("Deployment.apps", PREFERRED_ANTI_AFFINITY),
+    ("Deployment.apps", REQUIRED_ANTI_AFFINITY),
+    ("Deployment.apps", TOPOLOGY_SPREAD),
+    ("StatefulSet.apps", PREFERRED_AFFINITY),
+    ("StatefulSet.apps", REQUIRED_AFFINITY),
+    ("StatefulSet.apps", PREFERRED_ANTI_AFFINITY),
+    ("StatefulSet.apps", REQUIRED_ANTI_AFFINITY),
+    ("StatefulSet.apps", TOPOLOGY_SPREAD),
+    ("Job.batch", "spec/selector/matchLabels"),
+    ("CronJob.batch", "spec/jobTemplate/spec/selector/matchLabels"),
+    ("PodDisruptionBudget.policy", "spec/selector/matchLabels"),
+    ("NetworkPolicy.networking.k8s.io", "spec/podSelector/matchLabels"),
     (
-        "batch",
-        "",
-        "CronJob",
-        "spec/jobTemplate/spec/selector/matchLabels",
-        Skip,
-    ),
-    (
-        "policy",
-        "",
-        "PodDisruptionBudget",
-        "spec/selector/matchLabels",
-        Skip,
-    ),
-    (
-        "networking.k8s.io",
-        "",
-        "NetworkPolicy",
-        "spec/podSelector/matchLabels",
-        Skip,
-    ),
-    (
-        "networking.k8s.io",
-        "",
-        "NetworkPolicy",
+        "NetworkPolicy.networking.k8s.io",
         "spec/ingress/from/podSelector/matchLabels",
-        Skip,
     ),
     (
-        "networking.k8s.io",
-        "",
-        "NetworkPolicy",
+        "NetworkPolicy.networking.k8s.io",
         "spec/egress/to/podSelector/matchLabels",
-        Skip,
     ),
 ];
 const PREFERRED_AFFINITY: &str = "spec/template/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution/podAffinityTerm/labelSelector/matchLabels";
@@ -177,62 +131,65 @@ const TOPOLOGY_SPREAD: &str = "spec/template/spec/topologySpreadConstraints/labe
 
 /// commonannotations.go
 const ANNOTATIONS: &[Builtin] = &[
-    ("", "", "", "metadata/annotations", Create),
+    ("", "metadata/annotations"),
+    ("ReplicationController/v1", "spec/template/metadata/annotations"),
+    ("Deployment", "spec/template/metadata/annotations"),
+    ("ReplicaSet", "spec/template/metadata/annotations"),
+    ("DaemonSet", "spec/template/metadata/annotations"),
+    ("StatefulSet", "spec/template/metadata/annotations"),
+    ("Job.batch", "spec/template/metadata/annotations"),
+    ("CronJob.batch", "spec/jobTemplate/metadata/annotations"),
     (
-        "",
-        "v1",
-        "ReplicationController",
-        "spec/template/metadata/annotations",
-        Create,
-    ),
-    ("", "", "Deployment", "spec/template/metadata/annotations", Create),
-    ("", "", "ReplicaSet", "spec/template/metadata/annotations", Create),
-    ("", "", "DaemonSet", "spec/template/metadata/annotations", Create),
-    (
-        "",
-        "",
-        "StatefulSet",
-        "spec/template/metadata/annotations",
-        Create,
-    ),
-    ("batch", "", "Job", "spec/template/metadata/annotations", Create),
-    (
-        "batch",
-        "",
-        "CronJob",
-        "spec/jobTemplate/metadata/annotations",
-        Create,
-    ),
-    (
-        "batch",
-        "",
-        "CronJob",
+        "CronJob.batch",
         "spec/jobTemplate/spec/template/metadata/annotations",
-        Create,
     ),
 ];
 
-/// images.go; the containers of other kinds are found by their field names.
+/// images.go. The containers of other kinds are found by their field names. kustomize says that these fields are created,
+/// and then creates none.
 const IMAGES: &[Builtin] = &[
-    ("", "", "", "spec/containers[]/image", Skip),
-    ("", "", "", "spec/initContainers[]/image", Skip),
-    ("", "", "", "spec/volumes[]/image/reference", Skip),
-    ("", "", "", "spec/template/spec/containers[]/image", Skip),
-    ("", "", "", "spec/template/spec/initContainers[]/image", Skip),
-    ("", "", "", "spec/template/spec/volumes[]/image/reference", Skip),
+    ("", "spec/containers[]/image"),
+    ("", "spec/initContainers[]/image"),
+    ("", "spec/volumes[]/image/reference"),
+    ("", "spec/template/spec/containers[]/image"),
+    ("", "spec/template/spec/initContainers[]/image"),
+    ("", "spec/template/spec/volumes[]/image/reference"),
     (
         "",
-        "",
-        "",
         "spec/jobTemplate/spec/template/spec/volumes[]/image/reference",
-        Skip,
     ),
 ];
 
 /// replicas.go
 const REPLICAS: &[Builtin] = &[
-    ("", "", "Deployment", "spec/replicas", Create),
-    ("", "", "ReplicationController", "spec/replicas", Create),
-    ("", "", "ReplicaSet", "spec/replicas", Create),
-    ("", "", "StatefulSet", "spec/replicas", Create),
+    ("Deployment", "spec/replicas"),
+    ("ReplicationController", "spec/replicas"),
+    ("ReplicaSet", "spec/replicas"),
+    ("StatefulSet", "spec/replicas"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_as_documented() {
+        for (kinds, group, version, kind) in [
+            ("", "", "", ""),
+            ("Pod/v1", "", "v1", "Pod"),
+            ("Job.batch", "batch", "", "Job"),
+            (
+                "Service/v1.serving.knative.dev",
+                "serving.knative.dev",
+                "v1",
+                "Service",
+            ),
+        ] {
+            assert_eq!(
+                kind_selector(kinds),
+                KindSelector::new(group, version, kind),
+                "{kinds}"
+            );
+        }
+    }
+}

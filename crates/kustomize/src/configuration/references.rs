@@ -1,17 +1,85 @@
-//! Which fields refer to which kinds by name.
-//!
-//! kustomize keeps them in namereference.go.
+//! Which fields refer to which kinds by name: namereference.go of kustomize.
 
-use super::Missing::Skip;
-use super::{Builtin, References, builtin};
-use crate::field_spec::FieldSpec;
+use super::{Builtin, kind_selector, specs};
+use crate::field_spec::{FieldSpec, Missing};
 use crate::resource::KindSelector;
 
-/// Where a kind has its pod spec.
-type PodSpec = (&'static str, &'static str);
+/// The fields by which objects refer to objects of one kind by name.
+pub(crate) struct References {
+    /// The kind that is referred to.
+    pub(crate) target: KindSelector,
+    /// Who refers to it, and by which field.
+    pub(crate) referrers: Vec<FieldSpec>,
+}
 
-/// The kinds whose pods can use a `ConfigMap` or a Secret, as namereference.go lists them.
-const PODS_WITH_CONFIGURATION: &[PodSpec] = &[
+/// All of them, in the order in which kustomize sorts and so follows them. Its entry for `IngressClass` names a group
+/// that no object has, and is left out.
+pub(super) fn builtin() -> Vec<References> {
+    vec![
+        to("StorageClass/v1.storage.k8s.io", STORAGE_CLASS, &[]),
+        to(
+            "ServiceAccount/v1",
+            SERVICE_ACCOUNT,
+            &[(PODS, &["serviceAccountName"])],
+        ),
+        to("Role.rbac.authorization.k8s.io", ROLE, &[]),
+        to("ClusterRole.rbac.authorization.k8s.io", CLUSTER_ROLE, &[]),
+        to(
+            "ConfigMap/v1",
+            CONFIG_MAP,
+            &[(CONFIGURED_PODS, CONFIG_MAP_IN_POD)],
+        ),
+        to("Secret/v1", SECRET, &[(CONFIGURED_PODS, SECRET_IN_POD)]),
+        to("Service/v1", SERVICE, &[]),
+        to(
+            "PriorityClass/v1.scheduling.k8s.io",
+            &[],
+            &[(PODS, &["priorityClassName"])],
+        ),
+        to("PersistentVolume/v1", PERSISTENT_VOLUME, &[]),
+        to(
+            "PersistentVolumeClaim/v1",
+            &[],
+            &[(PODS, &["volumes/persistentVolumeClaim/claimName"])],
+        ),
+        to("Deployment", SCALED, &[]),
+        to("StatefulSet", SCALED, &[]),
+        to(
+            "ValidatingAdmissionPolicy.admissionregistration.k8s.io",
+            ADMISSION_POLICY,
+            &[],
+        ),
+        to("ReplicaSet", SCALED, &[]),
+        to("ReplicationController", SCALED, &[]),
+    ]
+}
+
+/// Kinds, and where they have their pod spec.
+type Pods = &'static [Builtin];
+
+fn to(target: &str, referrers: &[Builtin], in_pods: &[(Pods, &[&str])]) -> References {
+    let mut referrers = specs(referrers, Missing::Skip);
+    for (pods, fields) in in_pods {
+        for (kinds, pod_spec) in *pods {
+            let spec = |field: &&str| {
+                FieldSpec::new(
+                    kind_selector(kinds),
+                    &format!("{pod_spec}/{field}"),
+                    Missing::Skip,
+                )
+            };
+            referrers.extend(fields.iter().map(spec));
+        }
+    }
+    References {
+        target: kind_selector(target),
+        referrers,
+    }
+}
+
+/// The pods that can use a `ConfigMap` or a Secret. `ReplicationController` is not among them.
+const CONFIGURED_PODS: Pods = &[
+    ("Pod/v1", "spec"),
     ("PodTemplate", "template/spec"),
     ("Deployment", "spec/template/spec"),
     ("ReplicaSet", "spec/template/spec"),
@@ -20,8 +88,8 @@ const PODS_WITH_CONFIGURATION: &[PodSpec] = &[
     ("Job", "spec/template/spec"),
     ("CronJob", "spec/jobTemplate/spec/template/spec"),
 ];
-/// The kinds whose pods can use the other things that pods use, as namereference.go lists them.
-const PODS: &[PodSpec] = &[
+/// The pods that can use other things. `PodTemplate` and `ReplicaSet` are not among them.
+const PODS: Pods = &[
     ("Pod", "spec"),
     ("StatefulSet", "spec/template/spec"),
     ("Deployment", "spec/template/spec"),
@@ -30,6 +98,7 @@ const PODS: &[PodSpec] = &[
     ("Job", "spec/template/spec"),
     ("DaemonSet", "spec/template/spec"),
 ];
+
 const CONFIG_MAP_IN_POD: &[&str] = &[
     "volumes/configMap/name",
     "containers/env/valueFrom/configMapKeyRef/name",
@@ -48,217 +117,78 @@ const SECRET_IN_POD: &[&str] = &[
     "volumes/projected/sources/secret/name",
 ];
 
-const ADMISSION: &str = "admissionregistration.k8s.io";
-const RBAC: &str = "rbac.authorization.k8s.io";
-
-/// namereference.go, in the order in which kustomize sorts it. Its entry for `IngressClass` names a group that no
-/// object has, and is left out.
-fn references() -> Vec<References> {
-    let scale_target: &[Builtin] = &[(
-        "",
-        "",
-        "HorizontalPodAutoscaler",
-        "spec/scaleTargetRef/name",
-        Skip,
-    )];
-    vec![
-        to(
-            ("storage.k8s.io", "v1", "StorageClass"),
-            builtin(&[
-                ("", "", "PersistentVolume", "spec/storageClassName", Skip),
-                ("", "", "PersistentVolumeClaim", "spec/storageClassName", Skip),
-                (
-                    "",
-                    "",
-                    "StatefulSet",
-                    "spec/volumeClaimTemplates/spec/storageClassName",
-                    Skip,
-                ),
-            ]),
-        ),
-        to(
-            ("", "v1", "ServiceAccount"),
-            [
-                builtin(&[
-                    (RBAC, "", "RoleBinding", "subjects", Skip),
-                    (RBAC, "", "ClusterRoleBinding", "subjects", Skip),
-                ]),
-                in_pods(PODS, &["serviceAccountName"]),
-            ]
-            .concat(),
-        ),
-        to(
-            (RBAC, "", "Role"),
-            builtin(&[(RBAC, "", "RoleBinding", "roleRef/name", Skip)]),
-        ),
-        to(
-            (RBAC, "", "ClusterRole"),
-            builtin(&[
-                (RBAC, "", "RoleBinding", "roleRef/name", Skip),
-                (RBAC, "", "ClusterRoleBinding", "roleRef/name", Skip),
-            ]),
-        ),
-        to(("", "v1", "ConfigMap"), config_map_referrers()),
-        to(("", "v1", "Secret"), secret_referrers()),
-        to(
-            ("", "v1", "Service"),
-            builtin(&[
-                ("apps", "", "StatefulSet", "spec/serviceName", Skip),
-                (
-                    "",
-                    "",
-                    "Ingress",
-                    "spec/rules/http/paths/backend/serviceName",
-                    Skip,
-                ),
-                ("", "", "Ingress", "spec/backend/serviceName", Skip),
-                (
-                    "",
-                    "",
-                    "Ingress",
-                    "spec/rules/http/paths/backend/service/name",
-                    Skip,
-                ),
-                ("", "", "Ingress", "spec/defaultBackend/service/name", Skip),
-                (
-                    "apiregistration.k8s.io",
-                    "",
-                    "APIService",
-                    "spec/service/name",
-                    Skip,
-                ),
-                (
-                    ADMISSION,
-                    "",
-                    "ValidatingWebhookConfiguration",
-                    "webhooks/clientConfig/service",
-                    Skip,
-                ),
-                (
-                    ADMISSION,
-                    "",
-                    "MutatingWebhookConfiguration",
-                    "webhooks/clientConfig/service",
-                    Skip,
-                ),
-            ]),
-        ),
-        to(
-            ("scheduling.k8s.io", "v1", "PriorityClass"),
-            in_pods(PODS, &["priorityClassName"]),
-        ),
-        to(
-            ("", "v1", "PersistentVolume"),
-            builtin(&[
-                ("", "", "PersistentVolumeClaim", "spec/volumeName", Skip),
-                ("", "", "ClusterRole", "rules/resourceNames", Skip),
-            ]),
-        ),
-        to(
-            ("", "v1", "PersistentVolumeClaim"),
-            in_pods(PODS, &["volumes/persistentVolumeClaim/claimName"]),
-        ),
-        to(("", "", "Deployment"), builtin(scale_target)),
-        to(("", "", "StatefulSet"), builtin(scale_target)),
-        to(
-            (ADMISSION, "", "ValidatingAdmissionPolicy"),
-            builtin(&[(
-                ADMISSION,
-                "",
-                "ValidatingAdmissionPolicyBinding",
-                "spec/policyName",
-                Skip,
-            )]),
-        ),
-        to(("", "", "ReplicaSet"), builtin(scale_target)),
-        to(("", "", "ReplicationController"), builtin(scale_target)),
-    ]
-}
-
-fn config_map_referrers() -> Vec<FieldSpec> {
-    let mut referrers = in_configured_pods(CONFIG_MAP_IN_POD);
-    referrers.extend(builtin(&[
-        ("", "", "Node", "spec/configSource/configMap", Skip),
-        ("", "", "Role", "rules/resourceNames", Skip),
-        ("", "", "ClusterRole", "rules/resourceNames", Skip),
-        (
-            "",
-            "",
-            "Ingress",
-            r"metadata/annotations/nginx.ingress.kubernetes.io\/fastcgi-params-configmap",
-            Skip,
-        ),
-    ]));
-    referrers
-}
-
-fn secret_referrers() -> Vec<FieldSpec> {
-    let mut referrers = in_configured_pods(SECRET_IN_POD);
-    referrers.extend(builtin(&[
-        ("", "", "Ingress", "spec/tls/secretName", Skip),
-        (
-            "",
-            "",
-            "Ingress",
-            r"metadata/annotations/ingress.kubernetes.io\/auth-secret",
-            Skip,
-        ),
-        (
-            "",
-            "",
-            "Ingress",
-            r"metadata/annotations/nginx.ingress.kubernetes.io\/auth-secret",
-            Skip,
-        ),
-        (
-            "",
-            "",
-            "Ingress",
-            r"metadata/annotations/nginx.ingress.kubernetes.io\/auth-tls-secret",
-            Skip,
-        ),
-        ("", "", "ServiceAccount", "imagePullSecrets/name", Skip),
-        ("", "", "StorageClass", "parameters/secretName", Skip),
-        ("", "", "StorageClass", "parameters/adminSecretName", Skip),
-        ("", "", "StorageClass", "parameters/userSecretName", Skip),
-        ("", "", "StorageClass", "parameters/secretRef", Skip),
-        ("", "", "Role", "rules/resourceNames", Skip),
-        ("", "", "ClusterRole", "rules/resourceNames", Skip),
-        (
-            "serving.knative.dev",
-            "v1",
-            "Service",
-            "spec/template/spec/containers/env/valueFrom/secretKeyRef/name",
-            Skip,
-        ),
-        ("", "", "PersistentVolume", "spec/azureFile/secretName", Skip),
-    ]));
-    referrers
-}
-
-fn to((group, version, kind): (&str, &str, &str), referrers: Vec<FieldSpec>) -> References {
-    References {
-        target: KindSelector::new(group, version, kind),
-        referrers,
-    }
-}
-
-/// The pods that can use a `ConfigMap` or a Secret; a bare Pod counts in version v1 only.
-fn in_configured_pods(fields: &[&str]) -> Vec<FieldSpec> {
-    let pod = fields
-        .iter()
-        .map(|field| FieldSpec::new(KindSelector::new("", "v1", "Pod"), &format!("spec/{field}"), Skip));
-    pod.chain(in_pods(PODS_WITH_CONFIGURATION, fields)).collect()
-}
-
-fn in_pods(pods: &[PodSpec], fields: &[&str]) -> Vec<FieldSpec> {
-    let of_kind = |(kind, pod_spec): &PodSpec| {
-        let kinds = KindSelector::new("", "", kind);
-        let pod_spec = *pod_spec;
-        fields
-            .iter()
-            .map(move |field| FieldSpec::new(kinds.clone(), &format!("{pod_spec}/{field}"), Skip))
-            .collect::<Vec<_>>()
-    };
-    pods.iter().flat_map(of_kind).collect()
-}
+const CONFIG_MAP: &[Builtin] = &[
+    ("Node", "spec/configSource/configMap"),
+    ("Role", "rules/resourceNames"),
+    ("ClusterRole", "rules/resourceNames"),
+    (
+        "Ingress",
+        r"metadata/annotations/nginx.ingress.kubernetes.io\/fastcgi-params-configmap",
+    ),
+];
+const SECRET: &[Builtin] = &[
+    ("Ingress", "spec/tls/secretName"),
+    (
+        "Ingress",
+        r"metadata/annotations/ingress.kubernetes.io\/auth-secret",
+    ),
+    (
+        "Ingress",
+        r"metadata/annotations/nginx.ingress.kubernetes.io\/auth-secret",
+    ),
+    (
+        "Ingress",
+        r"metadata/annotations/nginx.ingress.kubernetes.io\/auth-tls-secret",
+    ),
+    ("ServiceAccount", "imagePullSecrets/name"),
+    ("StorageClass", "parameters/secretName"),
+    ("StorageClass", "parameters/adminSecretName"),
+    ("StorageClass", "parameters/userSecretName"),
+    ("StorageClass", "parameters/secretRef"),
+    ("Role", "rules/resourceNames"),
+    ("ClusterRole", "rules/resourceNames"),
+    (
+        "Service/v1.serving.knative.dev",
+        "spec/template/spec/containers/env/valueFrom/secretKeyRef/name",
+    ),
+    ("PersistentVolume", "spec/azureFile/secretName"),
+];
+const SERVICE: &[Builtin] = &[
+    ("StatefulSet.apps", "spec/serviceName"),
+    ("Ingress", "spec/rules/http/paths/backend/serviceName"),
+    ("Ingress", "spec/backend/serviceName"),
+    ("Ingress", "spec/rules/http/paths/backend/service/name"),
+    ("Ingress", "spec/defaultBackend/service/name"),
+    ("APIService.apiregistration.k8s.io", "spec/service/name"),
+    (
+        "ValidatingWebhookConfiguration.admissionregistration.k8s.io",
+        "webhooks/clientConfig/service",
+    ),
+    (
+        "MutatingWebhookConfiguration.admissionregistration.k8s.io",
+        "webhooks/clientConfig/service",
+    ),
+];
+const SERVICE_ACCOUNT: &[Builtin] = &[
+    ("RoleBinding.rbac.authorization.k8s.io", "subjects"),
+    ("ClusterRoleBinding.rbac.authorization.k8s.io", "subjects"),
+];
+const ROLE: &[Builtin] = &[("RoleBinding.rbac.authorization.k8s.io", "roleRef/name")];
+const CLUSTER_ROLE: &[Builtin] = &[
+    ("RoleBinding.rbac.authorization.k8s.io", "roleRef/name"),
+    ("ClusterRoleBinding.rbac.authorization.k8s.io", "roleRef/name"),
+];
+const STORAGE_CLASS: &[Builtin] = &[
+    ("PersistentVolume", "spec/storageClassName"),
+    ("PersistentVolumeClaim", "spec/storageClassName"),
+    ("StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName"),
+];
+const PERSISTENT_VOLUME: &[Builtin] = &[
+    ("PersistentVolumeClaim", "spec/volumeName"),
+    ("ClusterRole", "rules/resourceNames"),
+];
+const SCALED: &[Builtin] = &[("HorizontalPodAutoscaler", "spec/scaleTargetRef/name")];
+const ADMISSION_POLICY: &[Builtin] = &[(
+    "ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io",
+    "spec/policyName",
+)];

@@ -8,6 +8,7 @@
 )]
 
 mod case;
+mod differential;
 mod limits;
 mod oracle;
 mod robust;

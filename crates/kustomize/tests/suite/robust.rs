@@ -98,7 +98,10 @@ fn field() -> impl Strategy<Value = &'static str> {
 
 fn kustomization() -> impl Strategy<Value = String> {
     prop::collection::btree_map(field(), node(), 0..4).prop_map(|fields| {
-        let fields: Vec<String> = fields.iter().map(|(field, value)| format!("{field}: {value}")).collect();
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|(field, value)| format!("{field}: {value}"))
+            .collect();
         fields.join("\n")
     })
 }
