@@ -205,17 +205,21 @@ impl Resource {
     pub(crate) fn id(&self) -> Id {
         let api_version = self.api_version();
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let namespace = match self.namespace() {
-            _ if self.is_cluster_scoped() => None,
-            "" => Some(DEFAULT_NAMESPACE),
-            namespace => Some(namespace),
-        };
         Id {
             group: group.to_owned(),
             version: version.to_owned(),
             kind: self.kind().to_owned(),
             name: self.name().to_owned(),
-            namespace: namespace.map(str::to_owned),
+            namespace: self.effective_namespace().map(str::to_owned),
+        }
+    }
+
+    /// The namespace that the object is in; nothing for cluster-scoped kinds.
+    pub(crate) fn effective_namespace(&self) -> Option<&str> {
+        match self.namespace() {
+            _ if self.is_cluster_scoped() => None,
+            "" => Some(DEFAULT_NAMESPACE),
+            namespace => Some(namespace),
         }
     }
 

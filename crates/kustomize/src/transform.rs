@@ -42,12 +42,11 @@ fn visit_fields(
     shape: Shape,
     set: &mut Set<'_>,
 ) -> Result<(), FieldProblem> {
-    for spec in specs {
-        if spec.kinds.selects(&resource.id()) {
-            spec.visit(resource.value_mut(), shape, set)?;
-        }
-    }
-    Ok(())
+    let id = resource.id();
+    specs
+        .iter()
+        .filter(|spec| spec.kinds.selects(&id))
+        .try_for_each(|spec| spec.visit(resource.value_mut(), shape, set))
 }
 
 /// Puts entries into a map; into a `null` that nobody asked to replace goes nothing.

@@ -121,3 +121,24 @@ fn sorted_keys(entries: &Mapping) -> Vec<&str> {
     keys.sort_unstable();
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The separators of Unicode are escaped, as are the characters of HTML. The digits are kustomize's.
+    #[test]
+    fn escapes_as_go_does() {
+        let data: Mapping = [("a".to_owned(), Value::from("\u{2028}\u{2029}<&>"))]
+            .into_iter()
+            .collect();
+        let mut metadata = Mapping::new();
+        metadata.insert("name", "c".into());
+        let mut object = Mapping::new();
+        object.insert("kind", "ConfigMap".into());
+        object.insert("metadata", metadata.into());
+        object.insert("data", data.into());
+        let resource = Resource::new(object.into(), "kustomization.yaml").unwrap();
+        assert_eq!(content_hash(&resource), "727tm97kd4");
+    }
+}

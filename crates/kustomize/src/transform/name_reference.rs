@@ -86,14 +86,16 @@ fn reachable<'a>(referrer: &Resource, resources: &'a Resources) -> Result<Vec<&'
     if referrer.is_cluster_scoped() {
         return Ok(resources.iter().collect());
     }
-    let namespace = referrer.id().namespace;
+    let namespace = referrer.effective_namespace();
     let bound = bound_namespaces(referrer).map_err(|problem| BuildError::Reference {
         object: referrer.id().to_string(),
         path: problem.path,
         problem: problem.problem,
     })?;
     let is_reachable = |other: &&Resource| {
-        other.is_cluster_scoped() || other.id().namespace == namespace || bound.contains(other.namespace())
+        other.is_cluster_scoped()
+            || other.effective_namespace() == namespace
+            || bound.contains(other.namespace())
     };
     Ok(resources.iter().filter(is_reachable).collect())
 }
@@ -266,11 +268,11 @@ impl<'a> Search<'a> {
             candidates.retain(|candidate| was_of_kind(candidate, &kind));
         }
         if !self.referrer.is_cluster_scoped() {
-            let namespace = self.referrer.id().namespace;
+            let namespace = self.referrer.effective_namespace();
             candidates.retain(|candidate| {
                 candidate.is_cluster_scoped()
                     || candidate.kind() == "ServiceAccount"
-                    || candidate.id().namespace == namespace
+                    || candidate.effective_namespace() == namespace
             });
         }
         if candidates.len() > 1 {
