@@ -1,8 +1,9 @@
 //! What to do next, for somebody who was woken up by it.
 
-use super::event::{CommitId, Event, Failure, ObjectFailure, Step};
+use super::event::{ClusterObject, CommitId, Event, Failure, ObjectFailure, Step};
 use super::rich::Rich;
-use crate::name::Kind;
+use super::text::Public;
+use crate::name::{Key, Kind};
 
 /// The advice for a failure: the step's own, if it has some, or what generally helps with its step and reason.
 pub(super) fn advice(event: &Event, failure: &Failure) -> Rich {
@@ -163,11 +164,11 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
             "The field can not be changed on an object that is there. Take the change back, or delete the object \
              yourself, knowing what stops with it; it is then made anew: ",
         )
-        .code(first.map_or_else(|| get(event), |failed| kubectl("delete", failed))),
+        .code(kubectl(event, "delete", first)),
         "Conflict" => Rich::new(
             "Another manager owns a field of this object. Find it, and let only one of the two set the field: ",
         )
-        .code(first.map_or_else(|| get(event), |failed| kubectl("get", failed) + " -o yaml --show-managed-fields")),
+        .code(kubectl(event, "get -o yaml --show-managed-fields", first)),
         "NamespaceNotFound" | "NotFound" => Rich::new(
             "Something it needs is not there: a namespace or a kind (its CRD). Add it to the same folder, or to a \
              Delivery that this one depends on.",
@@ -188,11 +189,8 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
 }
 
 fn health(event: &Event, failure: &Failure) -> Rich {
-    let advice = Rich::new("The commit is applied; what it brought does not come up. Begin with ");
-    let advice = match failure.objects.first().first() {
-        Some(failed) => advice.code(kubectl("describe", failed)),
-        None => advice.code(get(event)),
-    };
+    let advice = Rich::new("The commit is applied; what it brought does not come up. Begin with ")
+        .code(kubectl(event, "describe", failure.objects.first().first()));
     match &failure.running {
         Some(running) => advice
             .text(". To go back: ")
@@ -206,22 +204,41 @@ fn health(event: &Event, failure: &Failure) -> Rich {
     }
 }
 
-/// A kubectl command on an object.
-fn kubectl(verb: &str, failed: &ObjectFailure) -> String {
-    let object = &failed.object;
-    let kind = object.kind.as_str().to_ascii_lowercase();
-    match &object.namespace {
-        Some(namespace) => format!("kubectl -n {namespace} {verb} {kind}/{}", object.name),
-        None => format!("kubectl {verb} {kind}/{}", object.name),
+/// A kubectl command on the first object that failed. Without one, or where a name would mean something to a shell
+/// (a name that the API server refuses can be anything), the command that shows our own object.
+fn kubectl(event: &Event, verb: &str, failed: Option<&ObjectFailure>) -> String {
+    let is_plain = |text: &str| {
+        !text.starts_with('-')
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':'))
+    };
+    let Some(ClusterObject {
+        kind,
+        namespace,
+        name,
+    }) = failed.map(|failed| &failed.object)
+    else {
+        return get(event);
+    };
+    let namespace = namespace.as_ref().map(Public::as_str);
+    if ![kind.as_str(), name.as_str(), namespace.unwrap_or_default()]
+        .into_iter()
+        .all(is_plain)
+    {
+        return get(event);
     }
+    let on = namespace.map_or_else(String::new, |namespace| format!("-n {namespace} "));
+    format!("kubectl {on}{verb} {}/{name}", kind.as_str().to_ascii_lowercase())
 }
 
+/// The namespace of the first object that failed, if it is a name; otherwise that of our own object.
 fn namespace<'a>(event: &'a Event, failed: Option<&'a ObjectFailure>) -> &'a str {
     failed
         .and_then(|failed| failed.object.namespace.as_ref())
-        .map_or(event.object.key.namespace.as_str(), |namespace| {
-            namespace.as_str()
-        })
+        .map(Public::as_str)
+        .filter(|namespace| Key::new(namespace, "any").is_ok())
+        .unwrap_or(&event.object.key.namespace)
 }
 
 /// What a failure of this step leaves behind, in the cluster.
@@ -238,5 +255,119 @@ pub(super) fn state(kind: Kind, step: Step, running: Option<&CommitId>) -> Strin
         (Kind::Delivery, Step::Health, None) => "It is applied.".to_owned(),
         (_, _, Some(running)) => format!("The cluster was not touched, it keeps running {running}."),
         (_, _, None) => "The cluster was not touched.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{Listed, Outcome};
+    use super::super::rich::Span;
+    use super::super::samples::{ID, NEXT_ID, failed, object_failure};
+    use super::*;
+
+    fn given(step: Step, reason: &str, objects: Listed<ObjectFailure>) -> String {
+        let event = failed(ID, step, reason, "", objects);
+        let Outcome::Failed(failure) = &event.outcome else {
+            panic!("not a failure");
+        };
+        advice(&event, failure)
+            .spans()
+            .iter()
+            .map(|span| match span {
+                Span::Code(code) => format!("`{code}`"),
+                Span::Text(text) | Span::Link(text, _) => text.clone(),
+            })
+            .collect()
+    }
+
+    const STEPS: [Step; 9] = [
+        Step::Configure,
+        Step::Fetch,
+        Step::Verify,
+        Step::Open,
+        Step::Render,
+        Step::Plan,
+        Step::Record,
+        Step::Apply,
+        Step::Health,
+    ];
+
+    #[test]
+    fn every_step_has_advice_whatever_the_reason() {
+        for step in STEPS {
+            let text = given(step, "NobodyKnows", Listed::default());
+            assert!(text.len() > 40 && text.ends_with('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn advice_fits_the_reason() {
+        for (step, reason, expected) in [
+            (Step::Fetch, "HostKeyMismatch", "Do not simply accept the new key"),
+            (Step::Fetch, "Timeout", "`fluxops get delivery/web -n apps`"),
+            (Step::Verify, "Unsigned", "`git commit --amend --no-edit -S`"),
+            (
+                Step::Verify,
+                "SomethingElse",
+                "`fluxops verify --trust DIR 3f2a1b9`",
+            ),
+            (Step::Open, "MacMismatch", "changed after it was sealed"),
+            (Step::Open, "MissingKey", "recipients named above"),
+            (Step::Record, "NoSpace", "`fluxops audit verify`"),
+            (Step::Apply, "InternalError", "the API server's trouble"),
+            (Step::Health, "Timeout", "`git revert 8e7d6c5..3f2a1b9`"),
+        ] {
+            let text = given(step, reason, Listed::default());
+            assert!(text.contains(expected), "{step:?} {reason}: {text}");
+        }
+    }
+
+    #[test]
+    fn commands_name_the_first_object() {
+        for (reason, message, expected) in [
+            ("Forbidden", "", "--list -n shop --as=system:serviceaccount:apps:"),
+            (
+                "Conflict",
+                "",
+                "`kubectl -n shop get -o yaml --show-managed-fields deployment/web`",
+            ),
+            (
+                "Invalid",
+                "spec.selector: Invalid value: field is immutable",
+                "`kubectl -n shop delete deployment/web`",
+            ),
+            (
+                "Invalid",
+                "spec.replicas: must not be negative",
+                "`fluxops build DIR` at 3f2a1b9",
+            ),
+        ] {
+            let objects = [
+                object_failure("web", reason, message),
+                object_failure("other", "NotFound", ""),
+            ];
+            let text = given(Step::Apply, "ApplyFailed", objects.into_iter().collect());
+            assert!(text.contains(expected), "{reason}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_run_gets_into_no_command() {
+        for name in ["web;reboot", "$(reboot)", "web`reboot`", "web -A", "--all"] {
+            let objects = std::iter::once(object_failure(name, "Conflict", "")).collect();
+            let text = given(Step::Apply, "ApplyFailed", objects);
+            assert!(text.ends_with("`fluxops get delivery/web -n apps`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_state_says_whether_the_cluster_was_touched() {
+        let next = CommitId::parse(NEXT_ID).unwrap();
+        for step in STEPS {
+            for running in [Some(&next), None] {
+                let untouched = state(Kind::Delivery, step, running).contains("not touched");
+                assert_eq!(untouched, !matches!(step, Step::Apply | Step::Health), "{step:?}");
+            }
+        }
     }
 }

@@ -11,11 +11,11 @@ use reqwest::{Client, RequestBuilder, Response, redirect};
 use super::answer::{Answer, Reply, retry_after};
 
 /// How long a request may take, from the name's resolution to the end of the answer.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may take to be made.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer that are read.
-pub const MAX_REPLY_BYTES: usize = 64 * 1024;
+const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// A client that is made when it is first needed: it reads the system's certificates, which costs memory.
 #[derive(Default)]
