@@ -1,4 +1,10 @@
 //! Telling people, against the real thing: a Slack that knows its limits, and a Matrix homeserver.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

@@ -5,17 +5,20 @@ use super::rich::Rich;
 use super::text::Public;
 use crate::name::{Key, Kind};
 
+/// What stands for the API server's refusal to change a field, for which it has no reason of its own.
+const IMMUTABLE: &str = "ImmutableField";
+
 /// The advice for a failure: the step's own, if it has some, or what generally helps with its step and reason.
 pub(super) fn advice(event: &Event, failure: &Failure) -> Rich {
-    if let Some(advice) = &failure.advice {
-        return Rich::new(advice.as_str());
+    if let Some(advice) = failure.advice.as_ref().filter(|advice| !advice.is_empty()) {
+        return Rich::new(sentence(advice.as_str()));
     }
     let reason = failure.reason.as_str();
     match failure.step {
         Step::Configure => configure(event),
-        Step::Fetch => fetch(event, reason),
+        Step::Fetch => fetch(event),
         Step::Verify => verify(event, reason),
-        Step::Open => open(event, reason),
+        Step::Open => open(event),
         Step::Render => render(event),
         Step::Plan | Step::Apply => apply(event, failure),
         Step::Record => Rich::new(
@@ -28,6 +31,18 @@ pub(super) fn advice(event: &Event, failure: &Failure) -> Rich {
         .text("."),
         Step::Health => health(event, failure),
     }
+}
+
+/// A phrase as a sentence: steps word their advice as it would stand after a colon.
+fn sentence(phrase: &str) -> String {
+    let mut rest = phrase.chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if phrase.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{first}{}{end}", rest.as_str())
 }
 
 /// `fluxops get KIND/NAME -n NAMESPACE`: works in the cluster and with `--config` alike.
@@ -54,27 +69,10 @@ fn configure(event: &Event) -> Rich {
         .text(".")
 }
 
-fn fetch(event: &Event, reason: &str) -> Rich {
-    match reason {
-        "AuthenticationFailed" | "Unauthorized" | "Forbidden" => Rich::new(
-            "The Git server turned the credentials down. Check that those in the Secret of secretRef have not \
-             expired and may read this repository.",
-        ),
-        "UnknownHostKey" | "HostKeyMismatch" | "HostKeyUnknown" => Rich::new(
-            "Do not simply accept the new key: somebody may stand in between. Compare its fingerprint with the one \
-             that the server's owner publishes, then put the line into known_hosts of the Secret.",
-        ),
-        "RedirectRefused" => Rich::new(
-            "The server sent us to another host; credentials do not go there. If the repository has moved, write \
-             its new address into spec.url.",
-        ),
-        "ReferenceNotFound" | "NotFound" => Rich::new(
-            "Check that repository and branch or tag still exist, and that spec.url and spec.ref name them.",
-        ),
-        _ => Rich::new("Check that the Git server answers from where fluxops runs. See ")
-            .code(get(event))
-            .text("."),
-    }
+fn fetch(event: &Event) -> Rich {
+    Rich::new("Check that the Git server answers from where fluxops runs, and takes its credentials. See ")
+        .code(get(event))
+        .text(".")
 }
 
 fn verify(event: &Event, reason: &str) -> Rich {
@@ -86,14 +84,14 @@ fn verify(event: &Event, reason: &str) -> Rich {
                 ". If nobody can say where {commit} comes from, treat the repository as broken into: find out who \
                  pushed it before anything else."
             )),
-        "UnknownKey" | "UnknownSigner" | "UntrustedKey" => Rich::new(
+        "UnknownKey" => Rich::new(
             "If this key ought to be trusted, check its fingerprint with its owner by another way, then add it to \
              the object of verify.trustRef. If nobody knows it, treat the repository as broken into.",
         ),
-        "KeyExpired" | "Expired" => Rich::new(
+        "Expired" | "SignatureExpired" => Rich::new(
             "Let the owner extend the key, or sign with a valid one; then update the object of verify.trustRef.",
         ),
-        "KeyRevoked" | "Revoked" => Rich::new(
+        "Revoked" => Rich::new(
             "The key was revoked, so this commit may not be its owner's. Ask them. What is good has to be signed \
              again with a key that is trusted.",
         ),
@@ -113,24 +111,15 @@ fn revision(event: &Event) -> &str {
     commit.map_or("REVISION", |commit| commit.id.short())
 }
 
-fn open(event: &Event, reason: &str) -> Rich {
-    match reason {
-        "MissingKey" | "NoKey" | "KeyNotFound" => Rich::new(
-            "None of our keys opens it. Put the identity of one of the recipients named above into the Secret of \
-             decryption.secretRef, or encrypt the file for a recipient whose identity is there.",
-        ),
-        "MacMismatch" | "WrongMac" => Rich::new(
-            "The file was changed after it was sealed, by hand or by a merge. Take the last good version, make the \
-             change to the plaintext, and encrypt it again: ",
-        )
+fn open(event: &Event) -> Rich {
+    Rich::new("Try it in a clone, with the same key: ")
         .code("fluxops secrets decrypt FILE")
-        .text(" and ")
-        .code("fluxops secrets encrypt FILE")
-        .text("."),
-        _ => Rich::new("Try it in a clone, with the same key: ")
-            .code("fluxops secrets decrypt FILE")
-            .text(format!(" at {}. Correct the file, commit, sign and push.", short(event))),
-    }
+        .text(format!(
+            " at {}. If no key fits, encrypt the file for a recipient whose identity is in the Secret of \
+             decryption.secretRef. If the MAC is wrong, the file was changed after it was sealed: decrypt the last \
+             good version, change that, and encrypt it again.",
+            short(event)
+        ))
 }
 
 fn render(event: &Event) -> Rich {
@@ -145,8 +134,8 @@ fn render(event: &Event) -> Rich {
 fn apply(event: &Event, failure: &Failure) -> Rich {
     let first = failure.objects.first().first();
     let word = match first {
-        // The API server has no reason of its own for it, only `Invalid` and these words.
-        Some(failed) if failed.message.as_str().contains("field is immutable") => "ImmutableField",
+        // It says `Invalid`, and these words.
+        Some(failed) if failed.message.as_str().contains("field is immutable") => IMMUTABLE,
         Some(failed) => failed.reason.as_str(),
         None => failure.reason.as_str(),
     };
@@ -160,7 +149,7 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
             namespace(event, first),
             event.object.key.namespace
         )),
-        "ImmutableField" | "Immutable" => Rich::new(
+        IMMUTABLE => Rich::new(
             "The field can not be changed on an object that is there. Take the change back, or delete the object \
              yourself, knowing what stops with it; it is then made anew: ",
         )
@@ -169,15 +158,15 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
             "Another manager owns a field of this object. Find it, and let only one of the two set the field: ",
         )
         .code(kubectl(event, "get -o yaml --show-managed-fields", first)),
-        "NamespaceNotFound" | "NotFound" => Rich::new(
+        "NamespaceNotFound" | "NotFound" | "UnknownKind" => Rich::new(
             "Something it needs is not there: a namespace or a kind (its CRD). Add it to the same folder, or to a \
              Delivery that this one depends on.",
         ),
-        "NothingRendered" | "EmptyRender" => Rich::new(
+        "WouldPruneEverything" => Rich::new(
             "The folder has no objects any more, and everything would be deleted. If that is meant, set allowEmpty \
              to true; if not, look at spec.path.",
         ),
-        "TooManyRequests" | "ServiceUnavailable" | "InternalError" | "Timeout" | "ServerTimeout" | "Unreachable" => {
+        "TooManyRequests" | "ServiceUnavailable" | "InternalError" | "Timeout" | "ServerTimeout" | "ClusterUnreachable" | "InvalidReply" => {
             Rich::new("This is the API server's trouble, not the commit's; it is tried again. Look at ")
                 .code("kubectl get --raw '/readyz?verbose'")
                 .text(".")
@@ -303,7 +292,6 @@ mod tests {
     #[test]
     fn advice_fits_the_reason() {
         for (step, reason, expected) in [
-            (Step::Fetch, "HostKeyMismatch", "Do not simply accept the new key"),
             (Step::Fetch, "Timeout", "`fluxops get delivery/web -n apps`"),
             (Step::Verify, "Unsigned", "`git commit --amend --no-edit -S`"),
             (
@@ -311,14 +299,34 @@ mod tests {
                 "SomethingElse",
                 "`fluxops verify --trust DIR 3f2a1b9`",
             ),
-            (Step::Open, "MacMismatch", "changed after it was sealed"),
-            (Step::Open, "MissingKey", "recipients named above"),
+            (Step::Open, "DecryptionFailed", "`fluxops secrets decrypt FILE`"),
+            (Step::Plan, "WouldPruneEverything", "set allowEmpty"),
             (Step::Record, "NoSpace", "`fluxops audit verify`"),
             (Step::Apply, "InternalError", "the API server's trouble"),
             (Step::Health, "Timeout", "`git revert 8e7d6c5..3f2a1b9`"),
         ] {
             let text = given(step, reason, Listed::default());
             assert!(text.contains(expected), "{step:?} {reason}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_knows_better_is_heard() {
+        for (phrase, expected) in [
+            ("correct spec.url", "Correct spec.url."),
+            ("Sign it.", "Sign it."),
+            ("", "Nothing is applied that can not be recorded."),
+        ] {
+            let mut event = failed(ID, Step::Record, "AuditFailed", "", Listed::default());
+            let Outcome::Failed(failure) = &mut event.outcome else {
+                panic!("not a failure");
+            };
+            failure.advice = Some(Public::masked(phrase));
+            let failure = failure.clone();
+            match advice(&event, &failure).spans().first() {
+                Some(Span::Text(text)) => assert!(text.starts_with(expected), "{text}"),
+                _ => panic!("no text"),
+            }
         }
     }
 

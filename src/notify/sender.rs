@@ -236,6 +236,7 @@ impl Notifications {
             .await?;
         let usable = self.usable(lanes);
         let keys: Vec<Key> = usable.iter().map(|(key, ..)| key.clone()).collect();
+        // Made before they are streamed: a closure inside the stream would keep the future from being `Send`.
         let mut deliveries = Vec::new();
         for (key, lane, destination) in usable {
             let is_held = match (holds.get(&key), urgency) {

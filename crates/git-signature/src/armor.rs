@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 /// Characters that a line of base64 may have: the widest that RFC 4880 §6.3 and RFC 7468 §2 know.
 pub(crate) const MAX_LINE: usize = 76;
 
-/// Header lines that an OpenPGP block may have. They are free text; GnuPG wrote `Version` and still writes
+/// Header lines that an OpenPGP block may have. They are free text; `GnuPG` wrote `Version` and still writes
 /// `Comment` where it is configured.
 const MAX_HEADERS: usize = 4;
 
@@ -51,7 +51,9 @@ impl Signature {
 
     /// Whether Git would take this line as the beginning of a signature.
     pub(crate) fn begins_with(line: &[u8]) -> bool {
-        SignatureFormat::ALL.iter().any(|format| line.starts_with(format.begin().as_bytes()))
+        SignatureFormat::ALL
+            .iter()
+            .any(|format| line.starts_with(format.begin().as_bytes()))
     }
 
     /// The armored text.
@@ -95,12 +97,12 @@ pub enum ArmorError {
 
 /// Decodes the only block of a text.
 ///
-/// After the line that ends the block, one empty line is allowed: forges and other writers of commits put it
-/// there.
+/// One newline may follow the line that ends the block: forges and other writers of commits put it there. It
+/// is the one freedom that is left.
 pub(crate) fn decode(text: &[u8], label: Label) -> Result<Vec<u8>, ArmorError> {
     let (data, rest) = decode_first(text, label)?;
     match rest {
-        b"" | b"\n" => Ok(data),
+        b"" => Ok(data),
         rest if Signature::begins_with(rest.trim_ascii_start()) => Err(ArmorError::SecondBlock),
         _ => Err(ArmorError::Trailing),
     }
@@ -138,7 +140,7 @@ pub(crate) fn decode_first(text: &[u8], label: Label) -> Result<(Vec<u8>, &[u8])
     let mut rest = text.strip_prefix(begin.as_bytes()).ok_or(ArmorError::Begin)?;
 
     if label.is_openpgp() {
-        rest = skip_headers(rest)?;
+        rest = skip_headers(rest, label)?;
     }
     let mut encoded = String::new();
     let mut width = None;
@@ -196,20 +198,34 @@ fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Skips `Version` and `Comment` lines and the empty line that ends them (RFC 9580 §6.2.2).
-fn skip_headers(mut text: &[u8]) -> Result<&[u8], ArmorError> {
-    for _ in 0..=MAX_HEADERS {
+/// Skips armor headers and the empty line that ends them (RFC 9580 §6.2.2). Around a signature, anybody can
+/// add some, so only a few known ones are let pass; a certificate comes from those who trust it.
+fn skip_headers(mut text: &[u8], label: Label) -> Result<&[u8], ArmorError> {
+    let limit = if label == Label::PgpPublicKey {
+        usize::MAX
+    } else {
+        MAX_HEADERS
+    };
+    for _ in 0..=limit {
         let (line, rest) = split_line(text).ok_or(ArmorError::Headers)?;
         if line.is_empty() {
             return Ok(rest);
         }
-        let known = line.starts_with(b"Version: ") || line.starts_with(b"Comment: ");
-        if !known || !line.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic()) {
+        let accepted = match label {
+            Label::PgpPublicKey => line.windows(2).any(|pair| pair == b": "),
+            Label::PgpSignature | Label::SshSignature => is_harmless_header(line),
+        };
+        if !accepted {
             return Err(ArmorError::Headers);
         }
         text = rest;
     }
     Err(ArmorError::Headers)
+}
+
+fn is_harmless_header(line: &[u8]) -> bool {
+    let known = line.starts_with(b"Version: ") || line.starts_with(b"Comment: ");
+    known && line.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 /// `=` and the base64 of the CRC-24 of RFC 9580 §6.1.1.
@@ -251,7 +267,10 @@ mod tests {
         assert_eq!(pgp("\naGVsbG8=\n").unwrap(), b"hello");
         // The checksum is the one that `gpg --enarmor` writes for the same bytes.
         assert_eq!(pgp("\naGVsbG8=\n=R/WK\n").unwrap(), b"hello");
-        assert_eq!(pgp("Version: GnuPG v2\nComment: x\n\naGVsbG8=\n").unwrap(), b"hello");
+        assert_eq!(
+            pgp("Version: GnuPG v2\nComment: x\n\naGVsbG8=\n").unwrap(),
+            b"hello"
+        );
     }
 
     #[test]
@@ -276,12 +295,20 @@ mod tests {
             assert_eq!(ssh(body), Err(ArmorError::Base64), "{body:?}");
         }
         assert_eq!(ssh(&format!("{}\n", "a".repeat(MAX_LINE))).unwrap().len(), 57);
-        assert_eq!(ssh(&format!("{}\n", "a".repeat(MAX_LINE + 4))), Err(ArmorError::Base64));
+        assert_eq!(
+            ssh(&format!("{}\n", "a".repeat(MAX_LINE + 4))),
+            Err(ArmorError::Base64)
+        );
     }
 
     #[test]
     fn armor_headers_are_few_and_known() {
-        for body in ["aGVsbG8=\n", "Hash: SHA256\n\naGVsbG8=\n", "Comment: \u{e4}\n\naGVsbG8=\n", "Comment: \x1b\n\n"] {
+        for body in [
+            "aGVsbG8=\n",
+            "Hash: SHA256\n\naGVsbG8=\n",
+            "Comment: \u{e4}\n\naGVsbG8=\n",
+            "Comment: \x1b\n\n",
+        ] {
             assert_eq!(pgp(body), Err(ArmorError::Headers), "{body:?}");
         }
         let comments = |count| format!("{}\naGVsbG8=\n", "Comment: x\n".repeat(count));
@@ -296,14 +323,19 @@ mod tests {
         let decode = |text: &str| decode(text.as_bytes(), Label::SshSignature);
         assert!(decode(block).is_ok());
         assert!(decode(&format!("{block}\n")).is_ok());
-        assert!(decode(&format!("{block}\n\n")).is_ok());
-        assert_eq!(decode(&format!("{block}\n\n\n")), Err(ArmorError::Trailing));
+        assert_eq!(decode(&format!("{block}\n\n")), Err(ArmorError::Trailing));
         assert_eq!(decode(&format!("{block} ")), Err(ArmorError::End));
         assert_eq!(decode(&format!("{block}\njunk")), Err(ArmorError::Trailing));
         assert_eq!(decode(&format!("{block}\n{block}")), Err(ArmorError::SecondBlock));
         assert_eq!(decode(&format!("\n{block}")), Err(ArmorError::Begin));
         assert_eq!(decode(&block.replace("END SSH", "END PGP")), Err(ArmorError::End));
-        assert_eq!(decode(&block.replace("BEGIN SSH", "BEGIN PGP")), Err(ArmorError::Begin));
-        assert_eq!(decode("-----BEGIN SSH SIGNATURE-----\naGVsbG8=\n"), Err(ArmorError::End));
+        assert_eq!(
+            decode(&block.replace("BEGIN SSH", "BEGIN PGP")),
+            Err(ArmorError::Begin)
+        );
+        assert_eq!(
+            decode("-----BEGIN SSH SIGNATURE-----\naGVsbG8=\n"),
+            Err(ArmorError::End)
+        );
     }
 }

@@ -58,7 +58,10 @@ impl Times {
     /// Refuses a moment that lies in the future.
     pub(crate) fn refuse_future(self, moment: Moment) -> Result<(), Refusal> {
         if moment.time().duration_since(self.now) > MAX_CLOCK_SKEW {
-            return Err(Refusal::FromTheFuture { moment, now: self.now });
+            return Err(Refusal::FromTheFuture {
+                moment,
+                now: self.now,
+            });
         }
         Ok(())
     }
@@ -75,6 +78,12 @@ mod tests {
         assert_eq!(judge(now + MAX_CLOCK_SKEW), Ok(()));
         assert_eq!(judge(Timestamp::MIN), Ok(()));
         let late = now + MAX_CLOCK_SKEW + SignedDuration::from_secs(1);
-        assert_eq!(judge(late), Err(Refusal::FromTheFuture { moment: Moment::Committed(late), now }));
+        assert_eq!(
+            judge(late),
+            Err(Refusal::FromTheFuture {
+                moment: Moment::Committed(late),
+                now
+            })
+        );
     }
 }

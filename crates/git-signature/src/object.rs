@@ -85,6 +85,9 @@ pub enum ObjectError {
     /// There is more than one `gpgsig` header, or more than one signature below a tag's message.
     #[error("the object carries more than one signature")]
     MultipleSignatures,
+    /// The last line of a tag's signature does not end.
+    #[error("the signature does not end in a newline")]
+    UnterminatedSignature,
     /// The object is signed for a repository with SHA-256 names.
     #[error("line {line}: the header {name:?} belongs to a repository with SHA-256 object ids")]
     Sha256Signature {
@@ -157,7 +160,15 @@ fn subject(message: &[u8]) -> String {
 
 /// Replaces what would move a terminal's cursor or reorder text by U+FFFD.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars().map(|c| if is_invisible(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if is_invisible(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 fn is_invisible(c: char) -> bool {
@@ -174,7 +185,10 @@ mod tests {
         assert_eq!(subject(b"one\n\ntwo\n"), "one");
         assert_eq!(subject(b"\n  one\n two\t\n\nthree"), "one two");
         assert_eq!(subject(b""), "");
-        assert_eq!(subject(b"a\x1b[2Jb \xff \xe2\x80\xaex"), "a\u{fffd}[2Jb \u{fffd} \u{fffd}x");
+        assert_eq!(
+            subject(b"a\x1b[2Jb \xff \xe2\x80\xaex"),
+            "a\u{fffd}[2Jb \u{fffd} \u{fffd}x"
+        );
     }
 
     #[test]
@@ -183,7 +197,9 @@ mod tests {
         let id = ObjectId::from_bytes([0; 20]);
         assert_eq!(
             check_bytes(ObjectKind::Commit, &raw, id),
-            Err(ObjectError::TooLarge { bytes: MAX_OBJECT_BYTES + 1 })
+            Err(ObjectError::TooLarge {
+                bytes: MAX_OBJECT_BYTES + 1
+            })
         );
         let raw = vec![b'a'; MAX_OBJECT_BYTES];
         let id = ObjectId::of(ObjectKind::Commit, &raw).unwrap();
@@ -193,6 +209,9 @@ mod tests {
     #[test]
     fn a_nul_byte_is_refused() {
         let id = ObjectId::of(ObjectKind::Commit, b"a\0b").unwrap();
-        assert_eq!(check_bytes(ObjectKind::Commit, b"a\0b", id), Err(ObjectError::Nul));
+        assert_eq!(
+            check_bytes(ObjectKind::Commit, b"a\0b", id),
+            Err(ObjectError::Nul)
+        );
     }
 }

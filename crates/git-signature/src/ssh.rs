@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use ssh_key::certificate::{CertType, Certificate};
 
 use crate::moment::{Moment, Times};
+use crate::object::visible;
 use crate::refusal::{CertificateProblem, KeyName, KindTrust, Refusal, SignerKind, Validity};
 use crate::trust::Signer;
 
@@ -73,12 +74,7 @@ impl Keyring {
     ///
     /// The order of the checks is the order of what a user should be told: an unknown key before anything
     /// that depends on the key, an altered object before what its own time says.
-    pub(crate) fn verify(
-        &self,
-        armored: &[u8],
-        payload: &[u8],
-        times: Times,
-    ) -> Result<Signer, Refusal> {
+    pub(crate) fn verify(&self, armored: &[u8], payload: &[u8], times: Times) -> Result<Signer, Refusal> {
         let signature = Sshsig::parse(armored)?;
         let signed_by = SignedBy::new(&signature)?;
         let name = signed_by.key.name();
@@ -87,18 +83,33 @@ impl Keyring {
             None => self.signers.get(&signed_by.key),
             Some(certified) => self.authorities.get(&certified.authority),
         };
-        if let Some(by) = self.revoked.lookup(&signed_by.key, signed_by.certificate.as_ref()) {
+        if let Some(by) = self
+            .revoked
+            .lookup(&signed_by.key, signed_by.certificate.as_ref())
+        {
             return Err(Refusal::Revoked { key: name, by });
         }
         let grants = grants.ok_or_else(|| Refusal::UnknownKey {
             key: name.clone(),
-            authority: signed_by.certificate.as_ref().map(|certified| certified.authority.fingerprint()),
-            kind_is_trusted: if self.is_empty() { KindTrust::None } else { KindTrust::Some },
+            authority: signed_by
+                .certificate
+                .as_ref()
+                .map(|certified| certified.authority.fingerprint()),
+            kind_is_trusted: if self.is_empty() {
+                KindTrust::None
+            } else {
+                KindTrust::Some
+            },
         })?;
-        signed_by.key.check_strength().map_err(|error| error.into_refusal(name.clone()))?;
+        signed_by
+            .key
+            .check_strength()
+            .map_err(|error| error.into_refusal(name.clone()))?;
         signature.verify(&signed_by.key, payload)?;
         if signature.namespace() != NAMESPACE {
-            return Err(Refusal::WrongNamespace { found: crate::object::visible(signature.namespace()) });
+            return Err(Refusal::WrongNamespace {
+                found: visible(signature.namespace()),
+            });
         }
         times.refuse_future(Moment::Committed(times.committed))?;
         if let Some(certified) = &signed_by.certificate {
@@ -109,7 +120,11 @@ impl Keyring {
         for grant in grants {
             match grant.judge(&name, signed_by.certificate.as_ref(), times) {
                 Ok(identity) => {
-                    return Ok(Signer { kind: SignerKind::Ssh, identity, fingerprint: name.fingerprint });
+                    return Ok(Signer {
+                        kind: SignerKind::Ssh,
+                        identity,
+                        fingerprint: name.fingerprint,
+                    });
                 }
                 Err(error) => refusal = refusal.or(Some(error)),
             }
@@ -134,13 +149,19 @@ impl Grant {
             (Identity::Label(label), _) => label.clone(),
             (Identity::Principals(patterns), None) => patterns.first_positive().to_owned(),
             (Identity::Principals(patterns), Some(certified)) => {
-                certified.principal(patterns).map_err(|problem| Refusal::CertificateRefused {
-                    key: name.clone(),
-                    problem,
-                })?
+                certified
+                    .principal(patterns)
+                    .map_err(|problem| Refusal::CertificateRefused {
+                        key: name.clone(),
+                        problem,
+                    })?
             }
         };
-        if self.namespaces.as_ref().is_some_and(|namespaces| !namespaces.matches(NAMESPACE)) {
+        if self
+            .namespaces
+            .as_ref()
+            .is_some_and(|namespaces| !namespaces.matches(NAMESPACE))
+        {
             return Err(Refusal::NamespaceNotAllowed { key: name.clone() });
         }
         for moment in times.moments() {
@@ -173,7 +194,10 @@ impl SignedBy {
                     certificate: (**certificate).clone(),
                 }),
             }),
-            key => Ok(Self { key: PublicKey::new(key.clone()).map_err(unsupported)?, certificate: None }),
+            key => Ok(Self {
+                key: PublicKey::new(key.clone()).map_err(unsupported)?,
+                certificate: None,
+            }),
         }
     }
 }
@@ -181,7 +205,10 @@ impl SignedBy {
 impl Certified {
     /// The checks that PROTOCOL.certkeys asks for, apart from the principal.
     fn check(&self, name: &KeyName, times: Times) -> Result<(), Refusal> {
-        let refused = |problem| Refusal::CertificateRefused { key: name.clone(), problem };
+        let refused = |problem| Refusal::CertificateRefused {
+            key: name.clone(),
+            problem,
+        };
         self.authority
             .check_strength()
             .map_err(|error| error.into_refusal(self.authority.name()))?;
@@ -191,7 +218,7 @@ impl Certified {
             CertType::Host => return Err(refused(CertificateProblem::Host)),
         }
         if let Some(option) = self.certificate.critical_options().keys().next() {
-            return Err(refused(CertificateProblem::CriticalOption(crate::object::visible(option))));
+            return Err(refused(CertificateProblem::CriticalOption(visible(option))));
         }
         let window = Window::of_certificate(self.certificate.valid_after(), self.certificate.valid_before());
         for moment in times.moments() {
@@ -202,7 +229,10 @@ impl Certified {
 
     /// Verifies the authority's signature over everything in the certificate that comes before it.
     fn verify_signature(&self) -> Result<(), CertificateProblem> {
-        let encoded = self.certificate.to_bytes().map_err(|_| CertificateProblem::Signature)?;
+        let encoded = self
+            .certificate
+            .to_bytes()
+            .map_err(|_| CertificateProblem::Signature)?;
         let signature = ssh_key::encoding::Encode::encode_vec(self.certificate.signature())
             .map_err(|_| CertificateProblem::Signature)?;
         let signed = encoded
@@ -221,9 +251,11 @@ impl Certified {
         if principals.is_empty() {
             return Err(CertificateProblem::NoPrincipals);
         }
-        principals.iter().find(|principal| patterns.matches(principal)).cloned().ok_or_else(|| {
-            CertificateProblem::PrincipalMismatch(crate::object::visible(&principals.join(", ")))
-        })
+        principals
+            .iter()
+            .find(|principal| patterns.matches(principal))
+            .map(|principal| visible(principal))
+            .ok_or_else(|| CertificateProblem::PrincipalMismatch(visible(&principals.join(", "))))
     }
 
     pub(crate) fn authority(&self) -> &PublicKey {

@@ -10,10 +10,10 @@ use crate::moment::Times;
 use crate::object::{Commit, ObjectId, ObjectKind, Tag};
 use crate::openpgp::{self, CertificateFileError};
 use crate::refusal::{Refusal, SignerKind};
+use crate::ssh;
 use crate::ssh::allowed_signers::{self, AllowedSignersError};
 use crate::ssh::authorized_keys::{self, AuthorizedKeysError};
 use crate::ssh::revoked::{RevokedKeys, RevokedKeysError};
-use crate::ssh;
 
 /// Bytes that one file of trust material may have: four times what fits into a Kubernetes Secret.
 pub const MAX_TRUST_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -53,7 +53,11 @@ impl std::fmt::Display for TrustError {
         match (self.file.as_str(), self.line) {
             ("", _) => write!(f, "failed to read the trust material: {}", self.reason),
             (file, None) => write!(f, "failed to read the trust material {file}: {}", self.reason),
-            (file, Some(line)) => write!(f, "failed to read the trust material {file}:{line}: {}", self.reason),
+            (file, Some(line)) => write!(
+                f,
+                "failed to read the trust material {file}:{line}: {}",
+                self.reason
+            ),
         }
     }
 }
@@ -135,12 +139,19 @@ impl TrustStore {
         for (name, bytes) in entries {
             let name = name.as_ref().to_owned();
             if files.insert(name.clone(), bytes).is_some() {
-                return Err(TrustError { file: name, line: None, reason: TrustErrorReason::Repeated });
+                return Err(TrustError {
+                    file: name,
+                    line: None,
+                    reason: TrustErrorReason::Repeated,
+                });
             }
         }
 
-        let mut store =
-            Self { ssh: ssh::Keyring::default(), openpgp: openpgp::Keyring::default(), digest: [0; 32] };
+        let mut store = Self {
+            ssh: ssh::Keyring::default(),
+            openpgp: openpgp::Keyring::default(),
+            digest: [0; 32],
+        };
         let mut digest = Sha256::new();
         for (name, bytes) in &files {
             let bytes = bytes.as_ref();
@@ -149,14 +160,20 @@ impl TrustStore {
                 digest.update(":");
                 digest.update(part);
             }
-            store.read_file(name, bytes).map_err(|(line, reason)| TrustError {
-                file: name.clone(),
-                line,
-                reason,
-            })?;
+            store
+                .read_file(name, bytes)
+                .map_err(|(line, reason)| TrustError {
+                    file: name.clone(),
+                    line,
+                    reason,
+                })?;
         }
         if store.ssh.is_empty() && store.openpgp.is_empty() {
-            return Err(TrustError { file: String::new(), line: None, reason: TrustErrorReason::Empty });
+            return Err(TrustError {
+                file: String::new(),
+                line: None,
+                reason: TrustErrorReason::Empty,
+            });
         }
         store.digest = digest.finalize().into();
         Ok(store)
@@ -174,12 +191,9 @@ impl TrustStore {
                 .map_err(|(line, error)| (Some(line), error.into())),
             FileKind::SshPublicKeys => authorized_keys::read(text(bytes)?, &mut self.ssh)
                 .map_err(|(line, error)| (Some(line), error.into())),
-            FileKind::OpenPgpCertificates => {
-                self.openpgp.read(bytes).map_err(|error| (None, error.into()))
-            }
+            FileKind::OpenPgpCertificates => self.openpgp.read(bytes).map_err(|error| (None, error.into())),
             FileKind::RevokedKeys => {
-                self.ssh.revoked =
-                    RevokedKeys::parse(bytes).map_err(|(line, error)| (line, error.into()))?;
+                self.ssh.revoked = RevokedKeys::parse(bytes).map_err(|(line, error)| (line, error.into()))?;
                 Ok(())
             }
         }
@@ -188,7 +202,7 @@ impl TrustStore {
     /// SHA-256 over the names and contents of all files, in hexadecimal digits: equal exactly when the
     /// material is.
     pub fn digest(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        HexDigits(&self.digest).to_string()
     }
 
     /// Judges a commit: the content of the object found under the name `id`, at the time `now`.
@@ -230,7 +244,10 @@ impl TrustStore {
         }
         match tag.kind {
             ObjectKind::Commit => Ok((signer, tag.object)),
-            kind => Err(Refusal::TagTarget { kind, object: tag.object }),
+            kind => Err(Refusal::TagTarget {
+                kind,
+                object: tag.object,
+            }),
         }
     }
 
@@ -253,6 +270,14 @@ impl TrustStore {
     }
 }
 
+struct HexDigits<'a>(&'a [u8]);
+
+impl std::fmt::Display for HexDigits<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// What a file holds, by its name.
 enum FileKind {
     AllowedSigners,
@@ -263,7 +288,10 @@ enum FileKind {
 
 impl FileKind {
     fn of(name: &str) -> Option<Self> {
-        let stem = |suffix| name.strip_suffix(suffix).is_some_and(|stem: &str| !stem.is_empty());
+        let stem = |suffix| {
+            name.strip_suffix(suffix)
+                .is_some_and(|stem: &str| !stem.is_empty())
+        };
         match name {
             "allowed_signers" => Some(Self::AllowedSigners),
             "revoked_keys" => Some(Self::RevokedKeys),
@@ -276,8 +304,15 @@ impl FileKind {
 
 /// Whether a file has a private key in one of the forms that people mistake for public ones.
 fn holds_private_key(bytes: &[u8]) -> bool {
-    const MARKS: [&[u8]; 4] = [b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----", b"PuTTY-User-Key-File-", b"AGE-SECRET-KEY-"];
-    MARKS.iter().any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
+    const MARKS: [&[u8]; 4] = [
+        b"PRIVATE KEY-----",
+        b"PRIVATE KEY BLOCK-----",
+        b"PuTTY-User-Key-File-",
+        b"AGE-SECRET-KEY-",
+    ];
+    MARKS
+        .iter()
+        .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, (Option<usize>, TrustErrorReason)> {

@@ -1,4 +1,6 @@
 //! What is refused, where, and that the message does not say the value.
+// clippy.toml excepts test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use manifest_yaml::{Limits, ParseError, Position, Schema, from_json, from_yaml};
 

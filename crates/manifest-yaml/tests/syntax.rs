@@ -1,4 +1,6 @@
 //! Spans, comments and extents: what a splice relies on.
+// clippy.toml excepts test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use manifest_yaml::syntax::{
     Content, Node, Placement, ScalarStyle, Stream, entry_extent, parse_json, parse_yaml,
@@ -129,6 +131,8 @@ fn block_scalars_of_every_shape() {
         ("--- |\n  x\n", &[], "|\n  x"),
         ("'a|b': |\n  x\n", &["a|b"], "|\n  x"),
         ("? a\n: |\n  x\n", &["a"], "|\n  x"),
+        ("|\n  x\n", &[], "|\n  x"),
+        ("# c | d\n>-\n - x\n", &[], ">-\n - x"),
         ("a: |\r  x\rb: 1\r", &["a"], "|\r  x"),
     ] {
         assert_eq!(written(text, path), expected, "{text:?}");
@@ -169,6 +173,33 @@ fn splicing_leaves_leaves_a_document_of_the_same_shape() {
         assert!(texts.iter().all(|text| ["X", ""].contains(text)), "{texts:?}");
         assert_eq!(text.contains("\r\n"), edited.contains("\r\n"));
     }
+}
+
+#[test]
+fn what_is_left_out_is_behind_its_indicator() {
+    for (text, path, before) in [
+        ("a:\nb: 1\n", &["a"][..], "a:"),
+        ("a:  # c\nb: 1\n", &["a"], "a:"),
+        ("? a\n\n\nb: 1\n", &["a"], "? a"),
+        ("? a\n:\n", &["a"], "? a\n:"),
+        ("a:\n- # c\n- x\n", &["a", "0"], "a:\n-"),
+        ("a:\n- x\n-   # c\n", &["a", "1"], "a:\n- x\n-"),
+        ("-\n- # c\n-\n", &["1"], "-\n-"),
+        ("{a, b: }", &["a"], "{a"),
+        ("{a, b: }", &["b"], "{a, b:"),
+    ] {
+        let stream = parse(text);
+        let span = node(&stream, path).span.clone();
+        assert_eq!((&text[..span.start], span.is_empty()), (before, true), "{text:?}");
+        assert_eq!(
+            node(&stream, path).position,
+            Position::of_offset(text, span.start),
+            "{text:?}"
+        );
+    }
+    let stream = parse("a:\n- # c\n- x\n");
+    assert_eq!(comments(node(&stream, &["a"])), [" c"]);
+    assert_eq!(node(&stream, &["a"]).span, 3..12);
 }
 
 fn comments(node: &Node) -> Vec<&str> {
@@ -299,6 +330,13 @@ fn an_entry_is_cut_out_whole() {
         ("a: 1\nsops: x", &[], "a: 1\n"),
         ("a: 1\r\nsops:\r\n  mac: x\r\nb: 2\r\n", &[], "a: 1\r\nb: 2\r\n"),
         ("a: 1\n? sops\n: x\nb: 2\n", &[], "a: 1\nb: 2\n"),
+        ("a: why -?\nsops: x\n", &[], "a: why -?\n"),
+        ("a: |\n  why\n  ?\nsops: x\n", &[], "a: |\n  why\n  ?\n"),
+        ("a: 1 # why ?\nsops: x\n", &[], "a: 1 # why ?\n"),
+        ("# ?\nsops: x\nb: 1\n", &[], "# ?\nb: 1\n"),
+        ("? sops\n: x\n? b\n: 1\n", &[], "? b\n: 1\n"),
+        ("{a: 1, ? sops : x}", &[], "{a: 1}"),
+        ("{? sops : x, ? b : 1}", &[], "{? b : 1}"),
         ("\u{feff}sops: x\na: 1\n", &[], "\u{feff}a: 1\n"),
         ("- sops: x\n  a: 1\n", &["0"], "- a: 1\n"),
         ("{a: 1, sops: {b: 2}, c: 3}", &[], "{a: 1, c: 3}"),

@@ -1,4 +1,6 @@
 //! The writers: masking, style, and that what they write reads back.
+// clippy.toml excepts test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use manifest_yaml::{
     Limits, Mapping, Number, Schema, Sensitive, Value, from_json, from_yaml, to_json_exposed, to_json_masked,
@@ -31,8 +33,8 @@ data:
   image: nginx:1.25
   size: 10Gi
   url: https://example.com/a?b=c#d
-  glob: '*.example.com'
-  quote: 'say \"hi\"'
+  glob: \"*.example.com\"
+  quote: '- \"hi\"'
   bell: \"\\u0007\"
   script: |
     #!/bin/sh
@@ -58,8 +60,7 @@ list:
 - null
 - true
 ";
-    let masked = to_yaml_masked(&manifest(text)).replace("\"*.example.com\"", "'*.example.com'");
-    assert_eq!(masked, text);
+    assert_eq!(to_yaml_masked(&manifest(text)), text);
 }
 
 #[test]
@@ -274,7 +275,11 @@ fn same(left: &Value, right: &Value) -> bool {
         (Value::Null, Value::Null) => true,
         (Value::Bool(left), Value::Bool(right)) => left == right,
         (Value::String(left), Value::String(right)) => left == right,
-        (Value::Number(left), Value::Number(right)) => left == right || as_float(*left) == as_float(*right),
+        (Value::Number(left), Value::Number(right)) => {
+            left == right
+                || as_float(*left).to_bits() == as_float(*right).to_bits()
+                || is_zero(*left) && is_zero(*right)
+        }
         (Value::Sequence(left), Value::Sequence(right)) => {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
@@ -289,13 +294,17 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn as_float(number: Number) -> Option<f64> {
+/// Either zero: `-0` is read as an integer.
+fn is_zero(number: Number) -> bool {
+    as_float(number).abs().to_bits() == 0
+}
+
+#[allow(clippy::cast_precision_loss)] // compared with a float
+fn as_float(number: Number) -> f64 {
     match number {
-        Number::Float(value) => Some(value),
-        #[allow(clippy::cast_precision_loss)] // compared with a float
-        Number::Integer(value) => Some(value as f64),
-        #[allow(clippy::cast_precision_loss)] // compared with a float
-        Number::Unsigned(value) => Some(value as f64),
+        Number::Float(value) => value,
+        Number::Integer(value) => value as f64,
+        Number::Unsigned(value) => value as f64,
     }
 }
 

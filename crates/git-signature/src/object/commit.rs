@@ -68,7 +68,10 @@ impl<'a> Commit<'a> {
                 }
                 // Git leaves every such header out of what is signed (commit.c, parse_signed_commit).
                 name if name.starts_with("gpgsig") => {
-                    return Err(ObjectError::HeaderMisplaced { line: header.line, name: name.to_owned() });
+                    return Err(ObjectError::HeaderMisplaced {
+                        line: header.line,
+                        name: name.to_owned(),
+                    });
                 }
                 _ => {}
             }
@@ -89,7 +92,9 @@ impl<'a> Commit<'a> {
 
     /// The bytes that a signature covers: the object without its `gpgsig` header.
     pub fn payload(&self) -> Vec<u8> {
-        let Some(span) = &self.signature_span else { return self.raw.to_vec() };
+        let Some(span) = &self.signature_span else {
+            return self.raw.to_vec();
+        };
         let (before, after) = (self.raw.get(..span.start), self.raw.get(span.end..));
         [before.unwrap_or_default(), after.unwrap_or_default()].concat()
     }
@@ -105,12 +110,17 @@ mod tests {
     const COMMITTER: &str = "committer C <c@example.org> 2 +0000\n";
 
     fn parse(raw: &str) -> Result<Commit<'_>, ObjectError> {
-        Commit::parse(raw.as_bytes(), ObjectId::of(ObjectKind::Commit, raw.as_bytes()).unwrap())
+        Commit::parse(
+            raw.as_bytes(),
+            ObjectId::of(ObjectKind::Commit, raw.as_bytes()).unwrap(),
+        )
     }
 
     #[test]
     fn the_payload_is_the_object_without_its_signature() {
-        let raw = format!("{TREE}{PARENT}{AUTHOR}{COMMITTER}gpgsig one\n  two\n \nchange-id x\n\nsubject\n\nbody\n");
+        let raw = format!(
+            "{TREE}{PARENT}{AUTHOR}{COMMITTER}gpgsig one\n  two\n \nchange-id x\n\nsubject\n\nbody\n"
+        );
         let commit = parse(&raw).unwrap();
         assert_eq!(commit.parents.len(), 1);
         assert_eq!(commit.subject, "subject");
@@ -131,41 +141,96 @@ mod tests {
 
     #[test]
     fn headers_out_of_order_or_repeated_are_refused() {
-        let expected =
-            |line, expected| -> ObjectError { ObjectError::HeaderExpected { line, expected } };
-        let misplaced = |line, name: &str| ObjectError::HeaderMisplaced { line, name: name.to_owned() };
+        let expected = |line, expected| -> ObjectError { ObjectError::HeaderExpected { line, expected } };
+        let misplaced = |line, name: &str| ObjectError::HeaderMisplaced {
+            line,
+            name: name.to_owned(),
+        };
         for (raw, error) in [
             (format!("{AUTHOR}{COMMITTER}\n"), expected(1, "tree")),
-            (format!("{PARENT}{TREE}{AUTHOR}{COMMITTER}\n"), expected(1, "tree")),
-            (format!("{TREE}{TREE}{AUTHOR}{COMMITTER}\n"), expected(2, "author")),
-            (format!("{TREE}{AUTHOR}{PARENT}{COMMITTER}\n"), expected(3, "committer")),
-            (format!("{TREE}{AUTHOR}{AUTHOR}{COMMITTER}\n"), expected(3, "committer")),
+            (
+                format!("{PARENT}{TREE}{AUTHOR}{COMMITTER}\n"),
+                expected(1, "tree"),
+            ),
+            (
+                format!("{TREE}{TREE}{AUTHOR}{COMMITTER}\n"),
+                expected(2, "author"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{PARENT}{COMMITTER}\n"),
+                expected(3, "committer"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{AUTHOR}{COMMITTER}\n"),
+                expected(3, "committer"),
+            ),
             (format!("{TREE}{COMMITTER}{AUTHOR}\n"), expected(2, "author")),
             (format!("{TREE}{AUTHOR}\n"), expected(3, "committer")),
-            (format!("gpgsig x\n{TREE}{AUTHOR}{COMMITTER}\n"), expected(1, "tree")),
+            (
+                format!("gpgsig x\n{TREE}{AUTHOR}{COMMITTER}\n"),
+                expected(1, "tree"),
+            ),
             (format!("{TREE}{AUTHOR}{COMMITTER}{TREE}\n"), misplaced(4, "tree")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}{PARENT}\n"), misplaced(4, "parent")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}{AUTHOR}\n"), misplaced(4, "author")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}{COMMITTER}\n"), misplaced(4, "committer")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}encoding x\nencoding y\n\n"), misplaced(5, "encoding")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}gpgsig-foo junk\n\n"), misplaced(4, "gpgsig-foo")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}gpgsigfoo junk\n\n"), misplaced(4, "gpgsigfoo")),
-            (format!("{TREE}{AUTHOR}{COMMITTER}gpgsig x\ngpgsig x\n\n"), ObjectError::MultipleSignatures),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}{PARENT}\n"),
+                misplaced(4, "parent"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}{AUTHOR}\n"),
+                misplaced(4, "author"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}{COMMITTER}\n"),
+                misplaced(4, "committer"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}encoding x\nencoding y\n\n"),
+                misplaced(5, "encoding"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}gpgsig-foo junk\n\n"),
+                misplaced(4, "gpgsig-foo"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}gpgsigfoo junk\n\n"),
+                misplaced(4, "gpgsigfoo"),
+            ),
+            (
+                format!("{TREE}{AUTHOR}{COMMITTER}gpgsig x\ngpgsig x\n\n"),
+                ObjectError::MultipleSignatures,
+            ),
             (
                 format!("{TREE}{AUTHOR}{COMMITTER}gpgsig-sha256 x\n\n"),
-                ObjectError::Sha256Signature { line: 4, name: "gpgsig-sha256".to_owned() },
+                ObjectError::Sha256Signature {
+                    line: 4,
+                    name: "gpgsig-sha256".to_owned(),
+                },
             ),
             (
                 format!("{}{AUTHOR}{COMMITTER}\n", TREE.replace('\n', "\n \n")),
-                ObjectError::HeaderContinued { line: 1, name: "tree".to_owned() },
+                ObjectError::HeaderContinued {
+                    line: 1,
+                    name: "tree".to_owned(),
+                },
             ),
             (
-                format!("{}{AUTHOR}{COMMITTER}\n", TREE.to_uppercase().replace("TREE", "tree")),
-                ObjectError::ObjectName { line: 1, name: "tree", source: ObjectIdError::NotLowerHex },
+                format!(
+                    "{}{AUTHOR}{COMMITTER}\n",
+                    TREE.to_uppercase().replace("TREE", "tree")
+                ),
+                ObjectError::ObjectName {
+                    line: 1,
+                    name: "tree",
+                    source: ObjectIdError::NotLowerHex,
+                },
             ),
             (
                 format!("tree {}\n{AUTHOR}{COMMITTER}\n", "a".repeat(64)),
-                ObjectError::ObjectName { line: 1, name: "tree", source: ObjectIdError::Sha256 },
+                ObjectError::ObjectName {
+                    line: 1,
+                    name: "tree",
+                    source: ObjectIdError::Sha256,
+                },
             ),
         ] {
             assert_eq!(parse(&raw).unwrap_err(), error, "{raw}");

@@ -26,7 +26,10 @@ pub(super) struct Parts<'a> {
 
 /// Splits an object into its headers and its body.
 pub(super) fn split(raw: &[u8]) -> Result<Parts<'_>, ObjectError> {
-    let end = raw.windows(2).position(|pair| pair == b"\n\n").ok_or(ObjectError::NoBody)?;
+    let end = raw
+        .windows(2)
+        .position(|pair| pair == b"\n\n")
+        .ok_or(ObjectError::NoBody)?;
     let (block, _) = raw.split_at_checked(end + 1).ok_or(ObjectError::NoBody)?;
     let (_, body) = raw.split_at_checked(end + 2).ok_or(ObjectError::NoBody)?;
 
@@ -43,14 +46,25 @@ pub(super) fn split(raw: &[u8]) -> Result<Parts<'_>, ObjectError> {
             let header = headers.last_mut().ok_or(ObjectError::NotAHeader { line })?;
             header.span.end = span.end;
             let value_start = header.span.start + header.name.len() + 1;
-            header.value = block.get(value_start..span.end - 1).ok_or(ObjectError::NotAHeader { line })?;
+            header.value = block
+                .get(value_start..span.end - 1)
+                .ok_or(ObjectError::NotAHeader { line })?;
         } else {
             let text = text.strip_suffix(b"\n").unwrap_or(text);
             let (name, value) = name_and_value(text).ok_or(ObjectError::NotAHeader { line })?;
-            headers.push(Header { name, value, span, line });
+            headers.push(Header {
+                name,
+                value,
+                span,
+                line,
+            });
         }
     }
-    Ok(Parts { headers, body_start: end + 2, body })
+    Ok(Parts {
+        headers,
+        body_start: end + 2,
+        body,
+    })
 }
 
 /// Header names are what Git and its known extensions write (`change-id`, `HG:extra`): visible ASCII.
@@ -66,7 +80,10 @@ impl<'a> Header<'a> {
     /// The value of a header that Git writes on one line.
     pub(super) fn single_line(&self) -> Result<&'a [u8], ObjectError> {
         if self.value.contains(&b'\n') {
-            return Err(ObjectError::HeaderContinued { line: self.line, name: self.name.to_owned() });
+            return Err(ObjectError::HeaderContinued {
+                line: self.line,
+                name: self.name.to_owned(),
+            });
         }
         Ok(self.value)
     }
@@ -94,7 +111,10 @@ impl<'a> Header<'a> {
     }
 
     pub(super) fn person(&self, name: &'static str) -> Result<Person<'a>, ObjectError> {
-        Person::parse(self.single_line()?).ok_or(ObjectError::Person { line: self.line, name })
+        Person::parse(self.single_line()?).ok_or(ObjectError::Person {
+            line: self.line,
+            name,
+        })
     }
 }
 
@@ -107,7 +127,10 @@ pub(super) struct Reader<'h, 'a> {
 impl<'h, 'a> Reader<'h, 'a> {
     pub(super) fn new(headers: &'h [Header<'a>]) -> Self {
         let line_after_last = headers.last().map_or(1, |header| header.line + 1);
-        Self { headers: headers.iter().peekable(), line_after_last }
+        Self {
+            headers: headers.iter().peekable(),
+            line_after_last,
+        }
     }
 
     /// The next header, if it has this name.
@@ -117,8 +140,12 @@ impl<'h, 'a> Reader<'h, 'a> {
 
     /// The next header, which must have this name.
     pub(super) fn expect(&mut self, name: &'static str) -> Result<&'h Header<'a>, ObjectError> {
-        let line = self.headers.peek().map_or(self.line_after_last, |header| header.line);
-        self.take(name).ok_or(ObjectError::HeaderExpected { line, expected: name })
+        let line = self
+            .headers
+            .peek()
+            .map_or(self.line_after_last, |header| header.line);
+        self.take(name)
+            .ok_or(ObjectError::HeaderExpected { line, expected: name })
     }
 
     /// The headers that have not been taken.
@@ -134,8 +161,11 @@ mod tests {
     #[test]
     fn headers_keep_their_place_and_their_continuations() {
         let parts = split(b"a 1\nb 2\n  two\n \nc 3\n\nbody\n\n").unwrap();
-        let read: Vec<_> =
-            parts.headers.iter().map(|h| (h.name, h.unfolded(), h.span.clone(), h.line)).collect();
+        let read: Vec<_> = parts
+            .headers
+            .iter()
+            .map(|h| (h.name, h.unfolded(), h.span.clone(), h.line))
+            .collect();
         assert_eq!(
             read,
             [
@@ -156,6 +186,9 @@ mod tests {
         assert_eq!(refused(b" a 1\n\n"), ObjectError::NotAHeader { line: 1 });
         assert_eq!(refused(b"a 1\nb\n\n"), ObjectError::NotAHeader { line: 2 });
         assert_eq!(refused(b"a 1\n\x80 2\n\n"), ObjectError::NotAHeader { line: 2 });
-        assert_eq!(refused(b"a 1\r\nb 2\n\n"), ObjectError::CarriageReturn { line: 1 });
+        assert_eq!(
+            refused(b"a 1\r\nb 2\n\n"),
+            ObjectError::CarriageReturn { line: 1 }
+        );
     }
 }

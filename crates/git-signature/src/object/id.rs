@@ -112,7 +112,9 @@ impl ObjectId {
             );
         }
         for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            let &[high, low] = pair else { return Err(ObjectIdError::NotLowerHex) };
+            let &[high, low] = pair else {
+                return Err(ObjectIdError::NotLowerHex);
+            };
             let (Some(high), Some(low)) = (nibble(high), nibble(low)) else {
                 return Err(ObjectIdError::NotLowerHex);
             };
@@ -166,9 +168,18 @@ mod tests {
     fn only_forty_lower_case_digits_are_a_name() {
         let refused = |hex: &str| hex.parse::<ObjectId>().unwrap_err();
         assert_eq!(refused(""), ObjectIdError::NotLowerHex);
-        assert_eq!(refused("4B825DC642CB6EB9A060E54BF8D69288FBEE4904"), ObjectIdError::NotLowerHex);
-        assert_eq!(refused("4b825dc642cb6eb9a060e54bf8d69288fbee490"), ObjectIdError::NotLowerHex);
-        assert_eq!(refused("4b825dc642cb6eb9a060e54bf8d69288fbee490g"), ObjectIdError::NotLowerHex);
+        assert_eq!(
+            refused("4B825DC642CB6EB9A060E54BF8D69288FBEE4904"),
+            ObjectIdError::NotLowerHex
+        );
+        assert_eq!(
+            refused("4b825dc642cb6eb9a060e54bf8d69288fbee490"),
+            ObjectIdError::NotLowerHex
+        );
+        assert_eq!(
+            refused("4b825dc642cb6eb9a060e54bf8d69288fbee490g"),
+            ObjectIdError::NotLowerHex
+        );
         assert_eq!(refused(&"a".repeat(64)), ObjectIdError::Sha256);
     }
 }

@@ -29,10 +29,17 @@ impl<'a> Person<'a> {
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         let (name, rest) = split_once(line, b'<')?;
         let (email, rest) = split_once(rest, b'>')?;
-        if [name, email, rest].iter().any(|part| part.iter().any(|byte| b"<>".contains(byte))) {
+        if [name, email, rest]
+            .iter()
+            .any(|part| part.iter().any(|byte| b"<>".contains(byte)))
+        {
             return None;
         }
-        let name = if name.is_empty() { name } else { name.strip_suffix(b" ")? };
+        let name = if name.is_empty() {
+            name
+        } else {
+            name.strip_suffix(b" ")?
+        };
         let (seconds, offset) = split_once(rest.strip_prefix(b" ")?, b' ')?;
         Some(Self {
             name: String::from_utf8_lossy(name),
@@ -58,7 +65,9 @@ fn parse_seconds(digits: &[u8]) -> Option<Timestamp> {
 }
 
 fn parse_offset(offset: &[u8]) -> Option<i16> {
-    let &[sign, h1, h2, m1, m2] = offset else { return None };
+    let &[sign, h1, h2, m1, m2] = offset else {
+        return None;
+    };
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
     let hours = digit(h1)? * 10 + digit(h2)?;
     let minutes = digit(m1)? * 10 + digit(m2)?;
@@ -84,7 +93,10 @@ mod tests {
         assert_eq!(person.time, Timestamp::from_second(1_700_000_000).unwrap());
         assert_eq!(person.offset_minutes, -210);
         assert_eq!(Person::parse(b"<> 0 +0000").unwrap().name, "");
-        assert_eq!(Person::parse(b"J\xfcrgen <j@e> 1 +0100").unwrap().name, "J\u{fffd}rgen");
+        assert_eq!(
+            Person::parse(b"J\xfcrgen <j@e> 1 +0100").unwrap().name,
+            "J\u{fffd}rgen"
+        );
     }
 
     #[test]

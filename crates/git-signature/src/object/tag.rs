@@ -35,8 +35,8 @@ impl<'a> Tag<'a> {
 
         let object = headers.expect("object")?.object_id("object")?;
         let kind = headers.expect("type")?;
-        let kind = ObjectKind::from_header(kind.single_line()?)
-            .ok_or(ObjectError::Kind { line: kind.line })?;
+        let kind =
+            ObjectKind::from_header(kind.single_line()?).ok_or(ObjectError::Kind { line: kind.line })?;
         let name = headers.expect("tag")?;
         let name = std::str::from_utf8(name.single_line()?)
             .ok()
@@ -44,13 +44,25 @@ impl<'a> Tag<'a> {
             .ok_or(ObjectError::TagName { line: name.line })?;
         let tagger = headers.expect("tagger")?.person("tagger")?;
         if let Some(header) = headers.rest().next() {
-            return Err(ObjectError::HeaderMisplaced { line: header.line, name: header.name.to_owned() });
+            return Err(ObjectError::HeaderMisplaced {
+                line: header.line,
+                name: header.name.to_owned(),
+            });
         }
 
         let signature_start = signature_start(parts.body)?;
         let (message, signature) = match signature_start {
             Some(start) => parts.body.split_at_checked(start).unwrap_or((parts.body, &[])),
             None => (parts.body, &[][..]),
+        };
+        let signature = match signature_start {
+            Some(_) => {
+                let text = signature
+                    .strip_suffix(b"\n")
+                    .ok_or(ObjectError::UnterminatedSignature)?;
+                Some(Signature::new(text.to_vec()))
+            }
+            None => None,
         };
         Ok(Self {
             id,
@@ -59,7 +71,7 @@ impl<'a> Tag<'a> {
             name,
             tagger,
             subject: subject(message),
-            signature: signature_start.map(|_| Signature::new(signature.to_vec())),
+            signature,
             payload: raw.get(..parts.body_start + message.len()).unwrap_or(raw),
         })
     }
@@ -92,14 +104,20 @@ mod tests {
                         tagger T <t@example.org> 3 +0000\n";
 
     fn parse(raw: &str) -> Result<Tag<'_>, ObjectError> {
-        Tag::parse(raw.as_bytes(), ObjectId::of(ObjectKind::Tag, raw.as_bytes()).unwrap())
+        Tag::parse(
+            raw.as_bytes(),
+            ObjectId::of(ObjectKind::Tag, raw.as_bytes()).unwrap(),
+        )
     }
 
     #[test]
     fn the_payload_ends_where_the_signature_begins() {
         let raw = format!("{HEAD}\nv1\n-----BEGIN SSH SIGNATURE-----\nx\n-----END SSH SIGNATURE-----\n");
         let tag = parse(&raw).unwrap();
-        assert_eq!((tag.name, tag.kind, tag.subject.as_str()), ("v1", ObjectKind::Commit, "v1"));
+        assert_eq!(
+            (tag.name, tag.kind, tag.subject.as_str()),
+            ("v1", ObjectKind::Commit, "v1")
+        );
         assert_eq!(tag.payload(), format!("{HEAD}\nv1\n").as_bytes());
         assert!(tag.signature.unwrap().text().starts_with(b"-----BEGIN SSH"));
         assert!(parse(&format!("{HEAD}\nv1\n")).unwrap().signature.is_none());
@@ -112,21 +130,42 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_without_its_last_newline_is_refused() {
+        let raw = format!("{HEAD}\nv1\n-----BEGIN SSH SIGNATURE-----");
+        assert_eq!(parse(&raw).unwrap_err(), ObjectError::UnterminatedSignature);
+    }
+
+    #[test]
     fn other_headers_are_refused() {
         for (raw, error) in [
             (
                 format!("{HEAD}extra x\n\n"),
-                ObjectError::HeaderMisplaced { line: 5, name: "extra".to_owned() },
+                ObjectError::HeaderMisplaced {
+                    line: 5,
+                    name: "extra".to_owned(),
+                },
             ),
-            (HEAD.replace("commit", "commits") + "\n", ObjectError::Kind { line: 2 }),
-            (HEAD.replace("tag v1", "tag ") + "\n", ObjectError::TagName { line: 3 }),
+            (
+                HEAD.replace("commit", "commits") + "\n",
+                ObjectError::Kind { line: 2 },
+            ),
+            (
+                HEAD.replace("tag v1", "tag ") + "\n",
+                ObjectError::TagName { line: 3 },
+            ),
             (
                 HEAD.replace("tag v1\n", "tag v1\ntag v2\n") + "\n",
-                ObjectError::HeaderExpected { line: 4, expected: "tagger" },
+                ObjectError::HeaderExpected {
+                    line: 4,
+                    expected: "tagger",
+                },
             ),
             (
                 HEAD.replace("\ntagger T <t@example.org> 3 +0000", "") + "\n",
-                ObjectError::HeaderExpected { line: 4, expected: "tagger" },
+                ObjectError::HeaderExpected {
+                    line: 4,
+                    expected: "tagger",
+                },
             ),
         ] {
             assert_eq!(parse(&raw).unwrap_err(), error, "{raw}");

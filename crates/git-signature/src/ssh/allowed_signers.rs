@@ -60,8 +60,11 @@ fn read_line(line: &str, keyring: &mut Keyring) -> Result<(), AllowedSignersErro
         .ok_or_else(|| AllowedSignersError::Principals(principals.to_owned()))?;
 
     let first_word = rest.split([' ', '\t']).next().unwrap_or_default();
-    let (options, rest) =
-        if PublicKey::is_type(first_word) { (Options::default(), rest) } else { Options::parse(rest)? };
+    let (options, rest) = if PublicKey::is_type(first_word) {
+        (Options::default(), rest)
+    } else {
+        Options::parse(rest)?
+    };
     let mut fields = rest.split_ascii_whitespace();
     let (Some(key_type), Some(base64)) = (fields.next(), fields.next()) else {
         return Err(KeyError::Missing.into());
@@ -115,10 +118,15 @@ impl Options {
         loop {
             let end = rest.find(['=', ',', ' ', '\t']).unwrap_or(rest.len());
             let (name, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            let known = [Self::CERT_AUTHORITY, Self::NAMESPACES, Self::VALID_AFTER, Self::VALID_BEFORE]
-                .into_iter()
-                .find(|known| known.eq_ignore_ascii_case(name))
-                .ok_or_else(|| AllowedSignersError::UnknownOption(name.to_owned()))?;
+            let known = [
+                Self::CERT_AUTHORITY,
+                Self::NAMESPACES,
+                Self::VALID_AFTER,
+                Self::VALID_BEFORE,
+            ]
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(name))
+            .ok_or_else(|| AllowedSignersError::UnknownOption(name.to_owned()))?;
             rest = if known == Self::CERT_AUTHORITY {
                 set(&mut options.authority, CertAuthority, known)?;
                 after
@@ -139,12 +147,16 @@ impl Options {
 
     fn set_value(&mut self, name: &'static str, value: &str) -> Result<(), AllowedSignersError> {
         if name == Self::NAMESPACES {
-            let list = PatternList::parse(value)
-                .ok_or_else(|| AllowedSignersError::Namespaces(value.to_owned()))?;
+            let list =
+                PatternList::parse(value).ok_or_else(|| AllowedSignersError::Namespaces(value.to_owned()))?;
             return set(&mut self.namespaces, list, name);
         }
         let time = parse_time(value).ok_or_else(|| AllowedSignersError::Time(value.to_owned()))?;
-        let slot = if name == Self::VALID_AFTER { &mut self.valid_after } else { &mut self.valid_before };
+        let slot = if name == Self::VALID_AFTER {
+            &mut self.valid_after
+        } else {
+            &mut self.valid_before
+        };
         set(slot, time, name)
     }
 }
@@ -158,7 +170,9 @@ fn set<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), Allo
 
 /// Reads `="value"`, in which `\"` stands for a quotation mark (misc.c, `opt_dequote`).
 fn quoted_value<'a>(text: &'a str, name: &'static str) -> Result<(String, &'a str), AllowedSignersError> {
-    let quoted = text.strip_prefix("=\"").ok_or(AllowedSignersError::Unquoted(name))?;
+    let quoted = text
+        .strip_prefix("=\"")
+        .ok_or(AllowedSignersError::Unquoted(name))?;
     let mut value = String::new();
     let mut characters = quoted.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
@@ -195,10 +209,16 @@ mod tests {
             format!("alice,bob,!eve,*@example.org {KEY}"),
             format!("\"alice smith,bob\" {KEY}"),
             format!("alice namespaces=\"git\" {KEY}"),
-            format!("alice Namespaces=\"git,file*\",valid-after=\"20240101\",valid-before=\"20250101Z\"  {KEY}"),
+            format!(
+                "alice Namespaces=\"git,file*\",valid-after=\"20240101\",valid-before=\"20250101Z\"  {KEY}"
+            ),
         ] {
             let keyring = read_one(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!((keyring.signers.len(), keyring.authorities.len()), (1, 0), "{line}");
+            assert_eq!(
+                (keyring.signers.len(), keyring.authorities.len()),
+                (1, 0),
+                "{line}"
+            );
         }
         let keyring = read_one(&format!("*@example.org cert-authority,namespaces=\"git\" {KEY}")).unwrap();
         assert_eq!((keyring.signers.len(), keyring.authorities.len()), (0, 1));
@@ -212,29 +232,68 @@ mod tests {
         for (line, error) in [
             ("alice".to_owned(), unknown("")),
             (format!("alice nonsense {KEY}"), unknown("nonsense")),
-            (format!("alice no-touch-required {KEY}"), unknown("no-touch-required")),
-            (format!("alice cert-authority,cert-authority {KEY}"), E::RepeatedOption("cert-authority")),
-            (format!("alice namespaces=\"a\",namespaces=\"b\" {KEY}"), E::RepeatedOption("namespaces")),
-            (format!("alice valid-after=\"20240101\",valid-after=\"20240101\" {KEY}"), E::RepeatedOption("valid-after")),
+            (
+                format!("alice no-touch-required {KEY}"),
+                unknown("no-touch-required"),
+            ),
+            (
+                format!("alice cert-authority,cert-authority {KEY}"),
+                E::RepeatedOption("cert-authority"),
+            ),
+            (
+                format!("alice namespaces=\"a\",namespaces=\"b\" {KEY}"),
+                E::RepeatedOption("namespaces"),
+            ),
+            (
+                format!("alice valid-after=\"20240101\",valid-after=\"20240101\" {KEY}"),
+                E::RepeatedOption("valid-after"),
+            ),
             (format!("alice namespaces=git {KEY}"), E::Unquoted("namespaces")),
             (format!("alice namespaces {KEY}"), E::Unquoted("namespaces")),
             (format!("alice namespaces=\"git {KEY}"), E::Quote),
-            (format!("alice namespaces=\"\" {KEY}"), E::Namespaces(String::new())),
-            (format!("alice namespaces=\"!git\" {KEY}"), E::Namespaces("!git".to_owned())),
-            (format!("alice valid-after=\"tomorrow\" {KEY}"), E::Time("tomorrow".to_owned())),
-            (format!("alice valid-after=\"20250101\",valid-before=\"20240101\" {KEY}"), E::EmptyWindow),
-            (format!("alice valid-after=\"20240101\"x {KEY}"), unknown("valid-after=\"20240101\"x")),
-            (format!("alice cert-authority=\"x\" {KEY}"), unknown("cert-authority=\"x\"")),
+            (
+                format!("alice namespaces=\"\" {KEY}"),
+                E::Namespaces(String::new()),
+            ),
+            (
+                format!("alice namespaces=\"!git\" {KEY}"),
+                E::Namespaces("!git".to_owned()),
+            ),
+            (
+                format!("alice valid-after=\"tomorrow\" {KEY}"),
+                E::Time("tomorrow".to_owned()),
+            ),
+            (
+                format!("alice valid-after=\"20250101\",valid-before=\"20240101\" {KEY}"),
+                E::EmptyWindow,
+            ),
+            (
+                format!("alice valid-after=\"20240101\"x {KEY}"),
+                unknown("valid-after=\"20240101\"x"),
+            ),
+            (
+                format!("alice cert-authority=\"x\" {KEY}"),
+                unknown("cert-authority=\"x\""),
+            ),
             (format!("!alice {KEY}"), E::Principals("!alice".to_owned())),
-            (format!("alice,,bob {KEY}"), E::Principals("alice,,bob".to_owned())),
+            (
+                format!("alice,,bob {KEY}"),
+                E::Principals("alice,,bob".to_owned()),
+            ),
             (format!("\"alice {KEY}"), E::Quote),
-            (KEY.to_owned(), unknown("AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti")),
+            (
+                KEY.to_owned(),
+                unknown("AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti"),
+            ),
             ("alice ssh-ed25519".to_owned(), E::Key(KeyError::Missing)),
             ("alice ssh-ed25519 AAAA".to_owned(), E::Key(KeyError::Malformed)),
             ("alice ssh-ed25519 A=AA".to_owned(), E::Key(KeyError::Base64)),
             (
                 format!("alice {}", KEY.replace("ssh-ed25519", "ssh-rsa")),
-                E::Key(KeyError::TypeMismatch { written: "ssh-rsa".to_owned(), actual: "ssh-ed25519".to_owned() }),
+                E::Key(KeyError::TypeMismatch {
+                    written: "ssh-rsa".to_owned(),
+                    actual: "ssh-ed25519".to_owned(),
+                }),
             ),
         ] {
             assert_eq!(read_one(&line).err(), Some(error), "{line}");

@@ -15,10 +15,18 @@ pub(crate) fn read(text: &str, keyring: &mut Keyring) -> Result<(), (usize, Auth
             continue;
         }
         let (key, comment) = read_line(line).map_err(|error| (index + 1, error))?;
-        let label = if comment.is_empty() { key.fingerprint() } else { comment.to_owned() };
+        let label = if comment.is_empty() {
+            key.fingerprint()
+        } else {
+            comment.to_owned()
+        };
         keyring.add_signer(
             key,
-            Grant { identity: Identity::Label(label), namespaces: None, window: Window::default() },
+            Grant {
+                identity: Identity::Label(label),
+                namespaces: None,
+                window: Window::default(),
+            },
         );
     }
     Ok(())
@@ -28,7 +36,9 @@ pub(crate) fn read(text: &str, keyring: &mut Keyring) -> Result<(), (usize, Auth
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizedKeysError {
     /// Something stands in front of the key type.
-    #[error("the line starts with {0:?}, not with a key type; options are not supported here, use allowed_signers")]
+    #[error(
+        "the line starts with {0:?}, not with a key type; options are not supported here, use allowed_signers"
+    )]
     Options(String),
     /// The key cannot be used.
     #[error(transparent)]
@@ -72,8 +82,17 @@ mod tests {
         let refused = |line: &str| read_line(line).unwrap_err();
         let options = |name: &str| AuthorizedKeysError::Options(name.to_owned());
         assert_eq!(refused(&format!("restrict {KEY}")), options("restrict"));
-        assert_eq!(refused(&format!("command=\"x y\",no-pty {KEY}")), options("command"));
-        assert_eq!(refused(&format!("cert-authority {KEY}")), options("cert-authority"));
-        assert_eq!(refused("ssh-ed25519"), AuthorizedKeysError::Key(KeyError::Missing));
+        assert_eq!(
+            refused(&format!("command=\"x y\",no-pty {KEY}")),
+            options("command")
+        );
+        assert_eq!(
+            refused(&format!("cert-authority {KEY}")),
+            options("cert-authority")
+        );
+        assert_eq!(
+            refused("ssh-ed25519"),
+            AuthorizedKeysError::Key(KeyError::Missing)
+        );
     }
 }

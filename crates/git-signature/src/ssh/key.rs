@@ -64,17 +64,22 @@ pub enum KeyError {
 impl KeyError {
     pub(crate) fn into_refusal(self, key: KeyName) -> Refusal {
         match self {
-            Self::RsaSize { .. } => Refusal::WeakKey { key, why: self.to_string() },
+            Self::RsaSize { .. } => Refusal::WeakKey {
+                key,
+                why: self.to_string(),
+            },
             error => error.into_unsupported(),
         }
     }
 
     pub(crate) fn into_unsupported(self) -> Refusal {
         match self {
-            Self::Unsupported(algorithm) => {
-                Refusal::UnsupportedAlgorithm { algorithm: crate::object::visible(&algorithm) }
-            }
-            error => Refusal::UnsupportedAlgorithm { algorithm: error.to_string() },
+            Self::Unsupported(algorithm) => Refusal::UnsupportedAlgorithm {
+                algorithm: crate::object::visible(&algorithm),
+            },
+            error => Refusal::UnsupportedAlgorithm {
+                algorithm: error.to_string(),
+            },
         }
     }
 }
@@ -98,7 +103,11 @@ impl PublicKey {
     /// Reads a key in its wire encoding, which must be the one that OpenSSH writes.
     pub(crate) fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
         let key = Self::new(decode_blob(blob)?)?;
-        if key.blob == blob { Ok(key) } else { Err(KeyError::Malformed) }
+        if key.blob == blob {
+            Ok(key)
+        } else {
+            Err(KeyError::Malformed)
+        }
     }
 
     /// Reads the two fields `type base64` of a line.
@@ -112,7 +121,10 @@ impl PublicKey {
         if actual.as_str() == written {
             Ok(key)
         } else {
-            Err(KeyError::TypeMismatch { written: written.to_owned(), actual: actual.as_str().to_owned() })
+            Err(KeyError::TypeMismatch {
+                written: written.to_owned(),
+                actual: actual.as_str().to_owned(),
+            })
         }
     }
 
@@ -145,7 +157,10 @@ impl PublicKey {
     }
 
     pub(crate) fn name(&self) -> KeyName {
-        KeyName { kind: SignerKind::Ssh, fingerprint: self.fingerprint() }
+        KeyName {
+            kind: SignerKind::Ssh,
+            fingerprint: self.fingerprint(),
+        }
     }
 
     pub(crate) fn sha256(&self) -> [u8; 32] {
@@ -153,21 +168,31 @@ impl PublicKey {
     }
 
     pub(crate) fn sha1(&self) -> [u8; 20] {
-        let mut hash = Sha1CD::default();
+        // Plain SHA-1, as ssh-keygen writes it into a list: with the safe hash of collision detection, a key
+        // that is part of an attack would not be found there.
+        let mut hash = Sha1CD::configure()
+            .detect_collisions(false)
+            .safe_hash(false)
+            .build();
         hash.update(&self.blob);
         let mut digest = sha1collisiondetection::Output::default();
-        // A collision attack changes the digest to one that no list holds; the other lookups remain.
         let _ = hash.finalize_into_dirty_cd(&mut digest);
         digest.into()
     }
 
     /// Whether signatures by this key prove anything.
     pub(crate) fn check_strength(&self) -> Result<(), KeyError> {
-        let KeyData::Rsa(rsa) = &self.data else { return Ok(()) };
+        let KeyData::Rsa(rsa) = &self.data else {
+            return Ok(());
+        };
         let modulus = rsa.n().as_positive_bytes().unwrap_or_default();
         let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         let bits = modulus.len() * 8 - unused;
-        if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) { Ok(()) } else { Err(KeyError::RsaSize { bits }) }
+        if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+            Ok(())
+        } else {
+            Err(KeyError::RsaSize { bits })
+        }
     }
 
     /// Whether a signature of this algorithm can be one by this key. RSA only with SHA-2 (RFC 8332), ECDSA
@@ -180,13 +205,24 @@ impl PublicKey {
         }
     }
 
+    /// Whether an RSA signature is as long as the modulus. With zeros in front the number stays the same and
+    /// verifies, but the commit would have a second id.
+    fn is_full_length(&self, signature: &Signature) -> bool {
+        match &self.data {
+            KeyData::Rsa(rsa) => {
+                rsa.n().as_positive_bytes().map(<[u8]>::len) == Some(signature.as_bytes().len())
+            }
+            _ => true,
+        }
+    }
+
     pub(crate) fn is_security_key(&self) -> bool {
         matches!(self.data, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_))
     }
 
     /// Verifies a signature over the bytes given.
     pub(crate) fn verify(&self, signed: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        if !self.signs_with(&signature.algorithm()) {
+        if !self.signs_with(&signature.algorithm()) || !self.is_full_length(signature) {
             return Err(InvalidSignature);
         }
         self.data.verify(signed, signature).map_err(|_| InvalidSignature)
@@ -200,7 +236,9 @@ pub(crate) struct InvalidSignature;
 fn decode_blob(blob: &[u8]) -> Result<KeyData, KeyError> {
     let mut reader = blob;
     let data = KeyData::decode(&mut reader).map_err(|_| KeyError::Malformed)?;
-    reader.finish(data).map_err(|_: ssh_key::encoding::Error| KeyError::Malformed)
+    reader
+        .finish(data)
+        .map_err(|_: ssh_key::encoding::Error| KeyError::Malformed)
 }
 
 impl PartialEq for PublicKey {

@@ -187,7 +187,10 @@ impl RevokedCertificates {
         // An authority that does not number its certificates leaves 0, which therefore names none of them.
         let listed = serial != 0
             && (self.serials.contains(&serial)
-                || self.ranges.iter().any(|&(low, high)| (low..=high).contains(&serial))
+                || self
+                    .ranges
+                    .iter()
+                    .any(|&(low, high)| (low..=high).contains(&serial))
                 || self.bitmaps.iter().any(|bitmap| bitmap.contains(serial)));
         listed.then(|| format!("its certificate, number {serial}, is listed in the KRL revoked_keys"))
     }
@@ -195,9 +198,17 @@ impl RevokedCertificates {
 
 impl Bitmap {
     fn contains(&self, serial: u64) -> bool {
-        let Some(bit) = serial.checked_sub(self.offset) else { return false };
-        let Ok(byte) = usize::try_from(bit / 8) else { return false };
-        self.bits.iter().rev().nth(byte).is_some_and(|bits| bits >> (bit % 8) & 1 == 1)
+        let Some(bit) = serial.checked_sub(self.offset) else {
+            return false;
+        };
+        let Ok(byte) = usize::try_from(bit / 8) else {
+            return false;
+        };
+        self.bits
+            .iter()
+            .rev()
+            .nth(byte)
+            .is_some_and(|bits| bits >> (bit % 8) & 1 == 1)
     }
 }
 

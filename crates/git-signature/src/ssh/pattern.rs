@@ -1,4 +1,4 @@
-//! OpenSSH's pattern lists (ssh_config(5), PATTERNS; match.c).
+//! OpenSSH's pattern lists (`ssh_config(5)`, PATTERNS; match.c).
 
 /// Patterns separated by commas. `*` stands for any text, `?` for any character, and a `!` in front excludes
 /// what the rest matches, whatever else the list says. Case matters.
@@ -30,7 +30,10 @@ impl PatternList {
             Pattern::Include(pattern) => Some(pattern.clone()),
             Pattern::Exclude(_) => None,
         })?;
-        Some(Self { first_positive, patterns })
+        Some(Self {
+            first_positive,
+            patterns,
+        })
     }
 
     /// The first pattern without `!`.
@@ -109,7 +112,11 @@ mod tests {
             ("!e*,eve", "eve", false),
             ("al\\*", "al*", false),
         ] {
-            assert_eq!(PatternList::parse(list).unwrap().matches(text), matches, "{list} {text}");
+            assert_eq!(
+                PatternList::parse(list).unwrap().matches(text),
+                matches,
+                "{list} {text}"
+            );
         }
     }
 

@@ -37,7 +37,10 @@ impl RevokedKeys {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, (Option<usize>, RevokedKeysError)> {
         if Krl::is_krl(bytes) {
             let krl = Krl::parse(bytes).map_err(|error| (None, error.into()))?;
-            return Ok(Self { keys: HashSet::new(), krl: Some(krl) });
+            return Ok(Self {
+                keys: HashSet::new(),
+                krl: Some(krl),
+            });
         }
         let text = std::str::from_utf8(bytes).map_err(|_| (None, RevokedKeysError::NotText))?;
         let mut keys = HashSet::new();
@@ -53,7 +56,11 @@ impl RevokedKeys {
 
     /// What revokes a key or its certificate, in words.
     pub(super) fn lookup(&self, key: &PublicKey, certificate: Option<&Certified>) -> Option<String> {
-        let list = |key: &PublicKey| self.keys.contains(key).then(|| "listed in revoked_keys".to_owned());
+        let list = |key: &PublicKey| {
+            self.keys
+                .contains(key)
+                .then(|| "listed in revoked_keys".to_owned())
+        };
         let authority = certificate.map(Certified::authority);
         list(key)
             .or_else(|| self.krl.as_ref().and_then(|krl| krl.lookup(key, certificate)))
@@ -61,7 +68,10 @@ impl RevokedKeys {
                 let authority = authority?;
                 let by = list(authority)
                     .or_else(|| self.krl.as_ref().and_then(|krl| krl.lookup(authority, None)))?;
-                Some(format!("the authority {} of its certificate: {by}", authority.fingerprint()))
+                Some(format!(
+                    "the authority {} of its certificate: {by}",
+                    authority.fingerprint()
+                ))
             })
     }
 }

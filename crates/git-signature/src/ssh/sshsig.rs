@@ -55,7 +55,9 @@ impl Sshsig {
         match signature.algorithm() {
             // SHA-1, which OpenSSH refuses in SSHSIG as well.
             Algorithm::Rsa { hash: None } => {
-                return Err(Refusal::WeakHash { algorithm: "SHA-1 (ssh-rsa)".to_owned() });
+                return Err(Refusal::WeakHash {
+                    algorithm: "SHA-1 (ssh-rsa)".to_owned(),
+                });
             }
             algorithm if !key.signs_with(&algorithm) => {
                 return Err(Refusal::UnsupportedAlgorithm {
@@ -65,8 +67,7 @@ impl Sshsig {
             _ => {}
         }
         let bad = || Refusal::BadSignature { key: key.name() };
-        let signed =
-            SshSig::signed_data(self.namespace(), self.0.hash_alg(), message).map_err(|_| bad())?;
+        let signed = SshSig::signed_data(self.namespace(), self.0.hash_alg(), message).map_err(|_| bad())?;
         key.verify(&signed, signature).map_err(|_| bad())?;
         if key.is_security_key() && !user_present(signature.as_bytes()) {
             return Err(Refusal::UserNotPresent { key: key.name() });

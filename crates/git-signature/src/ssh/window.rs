@@ -26,7 +26,11 @@ impl Window {
 
     /// The window of a certificate: `valid after <= time < valid before` (PROTOCOL.certkeys), in seconds.
     pub(crate) fn of_certificate(after: u64, before: u64) -> Self {
-        let time = |seconds: u64| i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
+        let time = |seconds: u64| {
+            i64::try_from(seconds)
+                .ok()
+                .and_then(|s| Timestamp::from_second(s).ok())
+        };
         Self {
             // A beginning beyond all time: never valid.
             first: Some(time(after).unwrap_or(Timestamp::MAX)),
@@ -41,8 +45,16 @@ impl Window {
     pub(crate) fn check(&self, moment: Moment, what: impl Fn() -> Validity) -> Result<(), Refusal> {
         let time = moment.time();
         match (self.first, self.last) {
-            (Some(from), _) if time < from => Err(Refusal::NotYetValid { what: what(), moment, from }),
-            (_, Some(until)) if time > until => Err(Refusal::Expired { what: what(), moment, until }),
+            (Some(from), _) if time < from => Err(Refusal::NotYetValid {
+                what: what(),
+                moment,
+                from,
+            }),
+            (_, Some(until)) if time > until => Err(Refusal::Expired {
+                what: what(),
+                moment,
+                until,
+            }),
             _ => Ok(()),
         }
     }
@@ -56,10 +68,12 @@ impl Window {
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     let digits = text
         .strip_suffix(['Z', 'z'])
-        .or_else(|| text.len().checked_sub(3).and_then(|at| {
-            let (digits, zone) = text.split_at_checked(at)?;
-            zone.eq_ignore_ascii_case("UTC").then_some(digits)
-        }))
+        .or_else(|| {
+            text.len().checked_sub(3).and_then(|at| {
+                let (digits, zone) = text.split_at_checked(at)?;
+                zone.eq_ignore_ascii_case("UTC").then_some(digits)
+            })
+        })
         .unwrap_or(text);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -103,9 +117,23 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "Z", "UTC", "2024", "2024-02-29", "20230229", "20241301", "20240229T", "2024022924",
-            "202402292460", "20240229153060", "20240229153045ZZ", "20240229153045+01", "+2024022", "19700101",
-            "always", "2024022９",
+            "",
+            "Z",
+            "UTC",
+            "2024",
+            "2024-02-29",
+            "20230229",
+            "20241301",
+            "20240229T",
+            "2024022924",
+            "202402292460",
+            "20240229153060",
+            "20240229153045ZZ",
+            "20240229153045+01",
+            "+2024022",
+            "19700101",
+            "always",
+            "2024022９",
         ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
@@ -114,13 +142,18 @@ mod tests {
     #[test]
     fn both_ends_of_a_line_s_window_are_inside() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let what = || Validity::Line(crate::KeyName {
-            kind: crate::SignerKind::Ssh,
-            fingerprint: String::new(),
-        });
+        let what = || {
+            Validity::Line(crate::KeyName {
+                kind: crate::SignerKind::Ssh,
+                fingerprint: String::new(),
+            })
+        };
         let window = Window::of_line(Some(at(10)), Some(at(20))).unwrap();
         let reason = |window: Window, second| {
-            window.check(Moment::Now(at(second)), what).err().map(|refusal| refusal.reason())
+            window
+                .check(Moment::Now(at(second)), what)
+                .err()
+                .map(|refusal| refusal.reason())
         };
         assert_eq!(reason(window, 9), Some("NotYetValid"));
         assert_eq!(reason(window, 10), None);
@@ -134,7 +167,10 @@ mod tests {
         assert_eq!(reason(window, 19), None);
         assert_eq!(reason(window, 20), Some("Expired"));
         assert_eq!(reason(Window::of_certificate(0, u64::MAX), 20), None);
-        assert_eq!(reason(Window::of_certificate(u64::MAX, u64::MAX), 20), Some("NotYetValid"));
+        assert_eq!(
+            reason(Window::of_certificate(u64::MAX, u64::MAX), 20),
+            Some("NotYetValid")
+        );
         assert_eq!(reason(Window::of_certificate(0, 0), 0), Some("Expired"));
     }
 }
