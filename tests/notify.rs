@@ -329,6 +329,37 @@ async fn a_message_that_is_never_taken_is_dropped_and_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_that_keeps_failing_lets_others_pass() {
+    let slack = Slack::start();
+    slack
+        .fail_next(
+            json!([{"status": 500}, {"status": 500}, {"status": 500}, {"status": 500}, {"status": 500}]),
+        )
+        .await;
+    let notifications = with_webhook("overtaken", &slack).await;
+    tell(&notifications, failed("ApplyFailed", "")).await;
+    tell(&notifications, succeeded()).await;
+    let start = Timestamp::now();
+    for hour in 0..5 {
+        assert_eq!(
+            slack.headlines().await,
+            Vec::<String>::new(),
+            "in their order for {hour} tries"
+        );
+        notifications
+            .deliver_due(start + Duration::from_hours(hour))
+            .await
+            .unwrap();
+    }
+    assert_eq!(slack.headlines().await, [RECOVERED]);
+    notifications
+        .deliver_due(start + Duration::from_hours(5))
+        .await
+        .unwrap();
+    assert_eq!(slack.headlines().await, [RECOVERED, FAILED]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let slack = Slack::start();
     slack.fail_next(json!([{"status": 307}])).await;
