@@ -126,6 +126,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = connection.read(&mut request).await.unwrap();
+            let answer = format!(
+                "HTTP/1.1 307 See there\r\nlocation: http://{address}/there\r\ncontent-length: 0\r\n\r\n"
+            );
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let reply = Http::default()
+            .send(|client| client.get(format!("http://{address}/")))
+            .await;
+        assert!(reply.is_ok_and(|reply| reply.status == reqwest::StatusCode::TEMPORARY_REDIRECT));
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_error_does_not_name_the_address() {
         // Port 9 is nobody's here, and the second host can not be resolved (RFC 6761).
         for address in ["http://127.0.0.1:9/SECRET?SECRET", "https://host.invalid/SECRET"] {
