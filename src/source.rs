@@ -1,24 +1,304 @@
-//! stub
-use std::path::{Path, PathBuf};
+//! Step one, fetch: from what a GitSource says to a [`Revision`] whose objects are here.
+//!
+//! ```text
+//! Fetch ─lock, ask the remote for its references→ target ─receive what is missing, check that it is whole→ Revision
+//! ```
+//! Nothing is believed of a revision but that it is complete; whether it may be used is for the next step to say.
+//! There is no work tree, and nothing that the remote names becomes the name of a file.
+
+mod clock;
+mod credentials;
+mod error;
+mod http;
+mod known_hosts;
+mod local;
+mod mirror;
+mod pkt_line;
+mod range;
+mod reference;
+mod ssh;
+mod upload_pack;
+mod url;
+
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
-use git_signature::ObjectId;
-pub struct Revision;
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct FetchError;
-impl FetchError { pub fn reason(&self) -> &'static str {""} pub fn advice(&self) -> &'static str {""} }
-impl std::fmt::Display for Revision { fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
-impl Revision {
- pub fn raw_commit(&self) -> Result<(ObjectId, Vec<u8>), FetchError> { Err(FetchError) }
- pub fn raw_tag(&self) -> Result<Option<(ObjectId, Vec<u8>)>, FetchError> { Err(FetchError) }
- pub fn reference(&self) -> &str { "" }
- pub fn repository_path(&self) -> &Path { Path::new("") }
- pub fn commit_hex(&self) -> String { String::new() }
+
+pub use git2::{ObjectType, Oid};
+use tokio_util::sync::CancellationToken;
+
+pub use self::clock::{DEFAULT_STEP, MAX_FETCH, Step};
+pub use self::credentials::{Credentials, InvalidCredentials, Proxy, SecretData};
+pub use self::error::FetchError;
+pub use self::http::MAX_REDIRECTS;
+pub use self::known_hosts::{InvalidKnownHosts, MAX_KNOWN_HOSTS};
+pub use self::mirror::{
+    MAX_HAVES, MAX_MARKS, MAX_PACK_BYTES, MAX_PACK_OBJECTS, MAX_PACKS, MAX_TREE_DEPTH, Mirror,
+};
+pub use self::range::{InvalidRange, MAX_RANGE};
+pub use self::reference::{InvalidReference, MAX_REFERENCE, ReferenceName};
+pub use self::upload_pack::{MAX_MESSAGE, MAX_REFERENCES};
+pub use self::url::{GitUrl, Home, InvalidUrl, MAX_URL};
+
+use self::clock::Clock;
+use self::credentials::{HttpCredentials, Kind};
+use self::local::Local;
+use self::mirror::{Target, is_marked, target};
+use self::range::{Range, version_of_tag};
+use self::reference::Wanted;
+use self::upload_pack::{Remote, RemoteReference, UploadPack};
+use self::url::Location;
+use crate::api::GitReference;
+
+/// Where tags are.
+const TAGS: &str = "refs/tags/";
+/// How much longer than [`MAX_FETCH`] is waited for work that is not the network's, until the fetch is given up.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What to fetch, with what, and where to keep it.
+pub struct Fetch {
+    /// Where the repository is.
+    pub url: GitUrl,
+    /// What is followed.
+    pub reference: Option<GitReference>,
+    /// Made for this URL.
+    pub credentials: Credentials,
+    /// For http and https only.
+    pub proxy: Option<Proxy>,
+    /// How long one network step may take.
+    pub timeout: Duration,
+    /// The folder that mirrors are kept in.
+    pub state_dir: PathBuf,
 }
-pub enum Home { Cluster, ConfigFile }
-pub struct GitUrl; pub struct Credentials; pub struct Proxy;
-impl GitUrl { pub fn parse(_: &str, _: Home) -> Result<Self, FetchError> { Err(FetchError) } }
-impl Credentials { pub fn parse(_: &GitUrl, _: &crate::files::SecretData) -> Result<Self, FetchError> { Err(FetchError) } pub fn none(_: &GitUrl) -> Result<Self, FetchError> { Err(FetchError) } }
-impl Proxy { pub fn parse(_: &crate::files::SecretData) -> Result<Self, FetchError> { Err(FetchError) } }
-pub struct Remote { pub url: GitUrl, pub credentials: Credentials, pub proxy: Option<Proxy>, pub timeout: Duration }
-pub async fn fetch(_: &PathBuf, _: Remote, _: crate::api::GitReference) -> Result<Revision, FetchError> { Err(FetchError) }
+
+/// A commit whose objects are in a mirror. Nobody has said yet that it may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    mirror: Mirror,
+    reference: Option<ReferenceName>,
+    commit: Oid,
+    tag: Option<Oid>,
+}
+
+/// The objects of a mirror, opened for reading.
+pub struct Objects {
+    repository: git2::Repository,
+}
+
+/// An object as it is hashed, without its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawObject {
+    /// Commit, tree, blob or tag.
+    pub kind: ObjectType,
+    /// The exact bytes.
+    pub data: Vec<u8>,
+}
+
+/// Why an object cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectError {
+    /// It is not there, or damaged. [`Mirror::discard`] makes the next fetch clone anew.
+    #[error("failed to read the object {0}")]
+    Unreadable(Oid),
+    /// It is larger than the caller takes.
+    #[error("failed to read the object {id}: it has {size} bytes, more than {limit}")]
+    TooLarge {
+        /// Which.
+        id: Oid,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+/// Fetches. The work is done on a thread for blocking work and ends by itself in bounded time; when the future is
+/// dropped, it ends at its next step.
+pub async fn fetch(fetch: Fetch) -> Result<Revision, FetchError> {
+    let cancelled = CancellationToken::new();
+    let _cancel_when_dropped = cancelled.clone().drop_guard();
+    let clock = Clock::start(fetch.timeout, cancelled);
+    let task = tokio::task::spawn_blocking({
+        let clock = clock.clone();
+        move || fetch_blocking(&fetch, &clock)
+    });
+    match tokio::time::timeout(MAX_FETCH + GRACE, task).await {
+        Ok(result) => result.map_err(FetchError::Task)?,
+        Err(_) => Err(clock.timeout(Step::Objects)),
+    }
+}
+
+fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> {
+    let wanted = Wanted::parse(fetch.reference.as_ref())?;
+    let mirror = Mirror::of(&fetch.state_dir, &fetch.url);
+    let lock = mirror.lock(clock)?;
+    let repository = mirror.prepare(&lock)?;
+    let (repository, reference, id) = match wanted {
+        Wanted::Commit { commit, branch: None } => {
+            // A commit does not change: once it is here, there is nothing to ask.
+            if is_marked(&repository, commit) {
+                (repository, None, commit)
+            } else {
+                let mut remote = connect(fetch, "HEAD", clock)?;
+                (
+                    mirror.bring(repository, commit, &mut *remote, &lock)?,
+                    None,
+                    commit,
+                )
+            }
+        }
+        Wanted::Commit {
+            commit,
+            branch: Some(branch),
+        } => {
+            let mut remote = connect(fetch, branch.as_str(), clock)?;
+            let tip = named(remote.references(), &branch)?;
+            let repository = mirror.bring(repository, tip, &mut *remote, &lock)?;
+            if commit != tip && !repository.graph_descendant_of(tip, commit).unwrap_or(false) {
+                return Err(FetchError::NotOnBranch {
+                    commit: commit.to_string(),
+                    branch: branch.to_string(),
+                });
+            }
+            // Of the branch only the newest files were checked to be here.
+            (
+                mirror.bring(repository, commit, &mut *remote, &lock)?,
+                Some(branch),
+                commit,
+            )
+        }
+        Wanted::Reference(name) => {
+            let mut remote = connect(fetch, name.as_str(), clock)?;
+            let id = named(remote.references(), &name)?;
+            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
+        }
+        Wanted::Version(range) => {
+            let mut remote = connect(fetch, TAGS, clock)?;
+            let (name, id) = newest(remote.references(), &range)?;
+            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
+        }
+    };
+    let shown = reference
+        .as_ref()
+        .map_or_else(|| id.to_string(), ToString::to_string);
+    let Target { commit, tag } = target(&repository, id).ok_or(FetchError::NotACommit(shown))?;
+    if reference.is_none() && tag.is_some() {
+        return Err(FetchError::NotACommit(id.to_string()));
+    }
+    Ok(Revision {
+        mirror,
+        reference,
+        commit,
+        tag,
+    })
+}
+
+fn named(references: &[RemoteReference], name: &ReferenceName) -> Result<Oid, FetchError> {
+    let found = references
+        .iter()
+        .find(|reference| reference.name == name.as_str());
+    found
+        .map(|reference| reference.target)
+        .ok_or_else(|| FetchError::ReferenceNotFound(name.to_string()))
+}
+
+/// The tag with the highest version in a range. Of versions that differ in their build alone the name decides,
+/// so that the choice does not depend on the server's order.
+fn newest(references: &[RemoteReference], range: &Range) -> Result<(ReferenceName, Oid), FetchError> {
+    let tagged = references.iter().filter_map(|reference| {
+        let version = version_of_tag(reference.name.strip_prefix(TAGS)?)?;
+        let name = ReferenceName::parse(&reference.name).ok()?;
+        range
+            .contains(&version)
+            .then_some((version, name, reference.target))
+    });
+    let highest = tagged.max_by(|(one, one_name, _), (other, other_name, _)| {
+        one.cmp_precedence(other).then_with(|| one_name.cmp(other_name))
+    });
+    let (_, name, id) = highest.ok_or_else(|| FetchError::NoVersion(range.as_str().to_owned()))?;
+    Ok((name, id))
+}
+
+/// Connects to where the URL leads.
+fn connect<'fetch>(
+    fetch: &'fetch Fetch,
+    prefix: &str,
+    clock: &Clock,
+) -> Result<Box<dyn Remote + 'fetch>, FetchError> {
+    if fetch.proxy.is_some() && !matches!(fetch.url.location(), Location::Http(..)) {
+        return Err(FetchError::ProxyUnsupported);
+    }
+    match (fetch.url.location(), &fetch.credentials.0) {
+        (Location::Http(url, tls), Kind::Http(credentials)) => {
+            let transport = http::Http::new(url, *tls, credentials, fetch.proxy.as_ref())?;
+            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+        }
+        (Location::Http(url, tls), Kind::Anonymous) => {
+            let transport = http::Http::new(url, *tls, &HttpCredentials::default(), fetch.proxy.as_ref())?;
+            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+        }
+        (Location::Ssh(location), Kind::Ssh(credentials)) => {
+            let transport = ssh::Ssh::new(location, credentials);
+            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+        }
+        (Location::Local(path), Kind::Anonymous) => Ok(Box::new(Local::open(path, prefix)?)),
+        _ => Err(FetchError::Credentials(InvalidCredentials::Unfit)),
+    }
+}
+
+impl Revision {
+    /// Where its objects are.
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// The reference that led to it; None for a commit that was named by its id alone.
+    pub fn reference(&self) -> Option<&ReferenceName> {
+        self.reference.as_ref()
+    }
+
+    /// The commit.
+    pub fn commit(&self) -> Oid {
+        self.commit
+    }
+
+    /// The annotated tag, if the reference points at one. Its object's `tag` field need not be the reference's
+    /// name: that is for verification to compare.
+    pub fn tag(&self) -> Option<Oid> {
+        self.tag
+    }
+
+    /// Opens the objects for reading.
+    pub fn objects(&self) -> Result<Objects, FetchError> {
+        self.mirror.open().map(|repository| Objects { repository })
+    }
+}
+
+/// As Flux writes it: `main@sha1:<id>`, `v1.0@sha1:<id>`, `sha1:<id>`.
+impl fmt::Display for Revision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reference) = &self.reference {
+            write!(formatter, "{}@", reference.short())?;
+        }
+        write!(formatter, "sha1:{}", self.commit)
+    }
+}
+
+impl Objects {
+    /// Reads an object of at most `limit` bytes, checked against its id.
+    pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {
+        let unreadable = |_| ObjectError::Unreadable(id);
+        let odb = self.repository.odb().map_err(unreadable)?;
+        // The size is looked at first: a small delta can stand for a huge object.
+        let (size, _) = odb.read_header(id).map_err(unreadable)?;
+        let size = size as u64;
+        if size > limit {
+            return Err(ObjectError::TooLarge { id, size, limit });
+        }
+        let object = odb.read(id).map_err(unreadable)?;
+        Ok(RawObject {
+            kind: object.kind(),
+            data: object.data().to_vec(),
+        })
+    }
+}

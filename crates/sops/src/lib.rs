@@ -12,6 +12,7 @@
 mod age;
 mod block;
 mod cipher;
+pub mod creation_rules;
 mod data_key;
 mod decrypt;
 mod encrypt;
