@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 
 /// The longest pause that a server may impose. A larger `Retry-After` is a mistake or a trap.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// What came back.
 pub(super) struct Reply {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// The wait after the first failure.
-pub const FIRST_WAIT: Duration = Duration::from_secs(2);
+const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait.
-pub const LONGEST_WAIT: Duration = Duration::from_mins(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// The wait after so many failed tries: doubled each time up to [`LONGEST_WAIT`], of which the second half is
 /// scaled by `random` in 0 to 1, so that those who failed together do not come back together.

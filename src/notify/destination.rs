@@ -12,15 +12,15 @@ use crate::api::{NotifierSpec, NotifierType};
 pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// The Web API method that posts a message, where `address` does not say otherwise.
-pub const SLACK_POST_MESSAGE: &str = "https://slack.com/api/chat.postMessage";
+const SLACK_POST_MESSAGE: &str = "https://slack.com/api/chat.postMessage";
 /// The most characters of an address, as in Flux.
-pub const MAX_ADDRESS_CHARS: usize = 2_048;
+const MAX_ADDRESS_CHARS: usize = 2_048;
 /// The most bytes of a token. Slack's have about 60, a Matrix access token may have some hundred.
-pub const MAX_TOKEN_BYTES: usize = 4_096;
+const MAX_TOKEN_BYTES: usize = 4_096;
 /// The most bytes of a Matrix room id or alias (Matrix specification, "Common Identifier Format").
-pub const MAX_MATRIX_ID_BYTES: usize = 255;
+const MAX_MATRIX_ID_BYTES: usize = 255;
 /// The most characters of a Slack channel's id or name. Slack's names have at most 80.
-pub const MAX_SLACK_CHANNEL_CHARS: usize = 81;
+const MAX_SLACK_CHANNEL_CHARS: usize = 81;
 
 /// The keys of a Flux Provider's Secret that would change how messages are sent, and that we do not have.
 const UNSUPPORTED_KEYS: [&str; 5] = ["username", "password", "headers", "proxy", "caFile"];

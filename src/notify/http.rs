@@ -11,11 +11,11 @@ use reqwest::{Client, RequestBuilder, Response, redirect};
 use super::answer::{Answer, Reply, retry_after};
 
 /// How long a request may take, from the name's resolution to the end of the answer.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may take to be made.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer that are read.
-pub const MAX_REPLY_BYTES: usize = 64 * 1024;
+const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// A client that is made when it is first needed: it reads the system's certificates, which costs memory.
 #[derive(Default)]
@@ -88,4 +88,73 @@ fn unreachable(error: reqwest::Error) -> Answer {
         source = cause.source();
     }
     Answer::Unreachable { why }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endless_answer_is_read_up_to_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = connection.read(&mut request).await.unwrap();
+            connection
+                .write_all(b"HTTP/1.1 200 OK\r\nretry-after: 7\r\n\r\n")
+                .await
+                .unwrap();
+            // Until the client has had enough.
+            while connection.write_all(&[b'a'; 4096]).await.is_ok() {}
+        });
+        let reply = Http::default()
+            .send(|client| client.get(format!("http://{address}/")))
+            .await;
+        let Ok(reply) = reply else {
+            panic!("no reply");
+        };
+        assert_eq!(
+            (reply.body.len(), reply.retry_after),
+            (MAX_REPLY_BYTES, Some(Duration::from_secs(7)))
+        );
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = connection.read(&mut request).await.unwrap();
+            let answer = format!(
+                "HTTP/1.1 307 See there\r\nlocation: http://{address}/there\r\ncontent-length: 0\r\n\r\n"
+            );
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let reply = Http::default()
+            .send(|client| client.get(format!("http://{address}/")))
+            .await;
+        assert!(reply.is_ok_and(|reply| reply.status == reqwest::StatusCode::TEMPORARY_REDIRECT));
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_error_does_not_name_the_address() {
+        // Port 9 is nobody's here, and the second host can not be resolved (RFC 6761).
+        for address in ["http://127.0.0.1:9/SECRET?SECRET", "https://host.invalid/SECRET"] {
+            match Http::default().send(|client| client.get(address)).await {
+                Err(Answer::Unreachable { why }) => {
+                    assert!(!why.contains("SECRET") && why.contains(": "), "{why}");
+                }
+                _ => panic!("reached {address}"),
+            }
+        }
+    }
 }

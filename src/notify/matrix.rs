@@ -18,7 +18,7 @@ use super::rich::{Rich, Span};
 use super::text::shorten;
 
 /// The most bytes of a whole event (Client-Server API, "Size limits").
-pub const MAX_EVENT_BYTES: usize = 65_536;
+const MAX_EVENT_BYTES: usize = 65_536;
 /// What the homeserver adds around the content: hashes, signatures, references to other events.
 const ENVELOPE_BYTES: usize = 12 * 1024;
 

@@ -289,7 +289,7 @@ fn past_words(past: &PastFailure, now: Timestamp) -> String {
 
 fn footer(event: &Event) -> String {
     let time = utc(event.time);
-    match &event.audit_head {
+    match event.audit_head.as_ref().filter(|head| !head.is_empty()) {
         Some(head) => {
             let head: String = head.as_str().chars().take(AUDIT_HEAD_CHARS).collect();
             format!("{time} · fluxops · audit log {head}")

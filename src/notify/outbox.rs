@@ -24,14 +24,14 @@ use super::selection::Interest;
 use crate::name::{Key, ObjectName};
 
 /// The schema of the files; another one is set aside, not guessed at.
-pub const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 1;
 /// The most messages that wait. Beyond it the oldest one of the longest queue is dropped, those that only inform
 /// before those that alarm.
 pub const MAX_MESSAGES: usize = 1_000;
 /// How long a message is worth delivering.
 pub const MAX_AGE: Duration = Duration::from_hours(24);
 /// The most bytes of a file; the limits of an event keep it far below.
-pub const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 2 * 1024 * 1024;
 
 const FILE_ENDING: &str = "json";
 const TEMPORARY_ENDING: &str = "tmp";

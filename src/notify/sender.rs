@@ -27,7 +27,7 @@ use crate::name::{Key, ObjectName};
 const MAX_CONCURRENT_LANES: usize = 4;
 /// After so many tries that the server answered with its own failure, a message lets those behind it pass: it may
 /// be the message, and a hundred others should not wait a day for it.
-pub const OVERTAKEN_AFTER: u32 = 5;
+const OVERTAKEN_AFTER: u32 = 5;
 /// How long nothing is looked at when nothing is due.
 const IDLE: Duration = Duration::from_hours(1);
 
@@ -234,30 +234,23 @@ impl Notifications {
                 Ok(outbox.lanes())
             })
             .await?;
-        let usable: Vec<(Key, Vec<Waiting>, Arc<Destination>)> = {
-            let notifiers = locked(&self.0.notifiers);
-            let with_destination = lanes.into_iter().filter_map(|(key, lane)| {
-                let destination = notifiers
-                    .get(&key)
-                    .filter(|registered| !registered.spec.suspend)?;
-                Some((key, lane, destination.destination.clone()?))
-            });
-            with_destination.collect()
-        };
-        let open = usable.iter().filter(|(key, ..)| match (holds.get(key), urgency) {
-            (Some(hold), Urgency::Due) => hold.until() <= now,
-            (Some(Hold::Imposed(until)), Urgency::All) => *until <= now,
-            _ => true,
-        });
+        let usable = self.usable(lanes);
+        let keys: Vec<Key> = usable.iter().map(|(key, ..)| key.clone()).collect();
         // Made before they are streamed: a closure inside the stream would keep the future from being `Send`.
-        let deliveries: Vec<_> = open
-            .map(|(key, lane, destination)| async move {
-                (
-                    key.clone(),
-                    self.deliver_lane(lane, destination, now, urgency).await,
-                )
-            })
-            .collect();
+        let mut deliveries = Vec::new();
+        for (key, lane, destination) in usable {
+            let is_held = match (holds.get(&key), urgency) {
+                (Some(hold), Urgency::Due) => hold.until() > now,
+                (Some(Hold::Imposed(until)), Urgency::All) => *until > now,
+                _ => false,
+            };
+            if !is_held {
+                deliveries.push(async move {
+                    let outcome = self.deliver_lane(&lane, &destination, now, urgency).await;
+                    (key, outcome)
+                });
+            }
+        }
         let outcomes: Vec<(Key, Result<Option<Hold>, OutboxError>)> = futures::stream::iter(deliveries)
             .buffer_unordered(MAX_CONCURRENT_LANES)
             .collect()
@@ -269,11 +262,23 @@ impl Notifications {
             };
         }
         let left = locked(&self.0.outbox).lanes();
-        let next = usable.iter().filter_map(|(key, ..)| {
+        let next = keys.iter().filter_map(|key| {
             let due = left.get(key)?.iter().map(|waiting| waiting.due).min()?;
             Some(holds.get(key).map_or(due, |hold| due.max(hold.until())))
         });
         Ok(next.min().map_or(IDLE, |next| between(now, next).min(IDLE)))
+    }
+
+    /// The queues that lead somewhere.
+    fn usable(&self, lanes: BTreeMap<Key, Vec<Waiting>>) -> Vec<(Key, Vec<Waiting>, Arc<Destination>)> {
+        let notifiers = locked(&self.0.notifiers);
+        let with_destination = lanes.into_iter().filter_map(|(key, lane)| {
+            let registered = notifiers
+                .get(&key)
+                .filter(|registered| !registered.spec.suspend)?;
+            Some((key, lane, registered.destination.clone()?))
+        });
+        with_destination.collect()
     }
 
     /// Sends the messages of one Notifier in their order; a hold if one of them did not get through.

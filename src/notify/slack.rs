@@ -75,21 +75,21 @@ pub(super) async fn post_message(
 pub(super) fn payload(message: &Message, channel: Option<&str>) -> Value {
     let mut blocks = vec![
         json!({"type": "header", "text": plain(&message.headline, MAX_HEADER)}),
-        json!({"type": "section", "text": mrkdwn(facts(message))}),
+        json!({"type": "section", "text": mrkdwn(&facts(message))}),
     ];
     if let Some(sentence) = &message.sentence {
         // Plain text: whatever the cause of a failure quotes, Slack does not read it as markup.
         blocks.push(json!({"type": "section", "text": plain(sentence, MAX_SENTENCE)}));
     }
     if let Some(objects) = objects(message) {
-        blocks.push(json!({"type": "section", "text": mrkdwn(objects)}));
+        blocks.push(json!({"type": "section", "text": mrkdwn(&objects)}));
     }
     if let Some(advice) = &message.advice {
         let advice = format!("*What to do:* {}", marked_up(advice, MAX_ADVICE - MARGIN));
-        blocks.push(json!({"type": "section", "text": mrkdwn(advice)}));
+        blocks.push(json!({"type": "section", "text": mrkdwn(&advice)}));
     }
     let footer = marked_up(&Rich::new(message.footer.as_str()), MAX_FOOTER);
-    blocks.push(json!({"type": "context", "elements": [mrkdwn(footer)]}));
+    blocks.push(json!({"type": "context", "elements": [mrkdwn(&footer)]}));
 
     let mut payload = json!({
         "text": fallback(message),
@@ -156,7 +156,7 @@ fn plain(text: &str, limit: usize) -> Value {
 }
 
 /// `verbatim`: Slack is not to make links of bare addresses, or mentions of names, in what others wrote.
-fn mrkdwn(text: String) -> Value {
+fn mrkdwn(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }
 
@@ -472,7 +472,7 @@ mod tests {
             );
             // In plain_text Slack reads no control sequences, so only there they may stand as they are.
             let marked: Value = serde_json::from_str(&text).unwrap();
-            let mrkdwn = marked["blocks"].as_array().unwrap().iter().flat_map(|block| {
+            let mrkdwn = marked["blocks"].as_array().unwrap().iter().filter_map(|block| {
                 let text = block.get("text").unwrap_or(&block["elements"][0]);
                 (text["type"] == "mrkdwn").then(|| text["text"].as_str().unwrap().to_owned())
             });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// The most characters of one [`Public`] text. Longer than anything a message shows of it.
 pub const MAX_PUBLIC_CHARS: usize = 2_000;
 /// The most characters of a [`Reason`]; `metav1.Condition` allows 1024, words are shorter.
-pub const MAX_REASON_CHARS: usize = 64;
+const MAX_REASON_CHARS: usize = 64;
 /// What stands where text was cut off.
 pub(super) const ELLIPSIS: char = '…';
 
