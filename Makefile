@@ -54,7 +54,8 @@ clean: ## stop everything that was started and delete target/
 
 # One binary for all of the control plane. It is linked with the release that it is built
 # from: clients refuse a server whose version they cannot parse.
-$(CLUSTER): $(wildcard tests/cluster/*.go) tests/cluster/go.mod tests/cluster/go.sum
+$(CLUSTER): $(wildcard tests/cluster/*.go) tests/cluster/volumes.yaml tests/cluster/go.mod \
+    tests/cluster/go.sum scripts/build-cluster.sh
 	@scripts/build-cluster.sh $@
 
 $(ORACLES) &: tests/tools/go.mod tests/tools/go.sum

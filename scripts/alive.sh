@@ -16,10 +16,12 @@ pid=$!
 # The command must not outlive an interrupted build.
 trap 'kill "$pid" 2>/dev/null || true' INT TERM
 SECONDS=0
+beat=30
 while kill -0 "$pid" 2>/dev/null; do
   sleep 1
-  if ((SECONDS % 30 == 0)); then
+  if ((SECONDS >= beat)); then
     echo "    … $SECONDS s" >&2
+    beat=$((beat + 30))
   fi
 done
 if ! wait "$pid"; then

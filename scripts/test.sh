@@ -60,8 +60,8 @@ finish() {
 }
 
 needed prerequisites scripts/prerequisites.sh
-needed tools make --no-print-directory tools
-needed "control plane" make --no-print-directory target/tools/bin/fluxops-testcluster
+needed tools make --silent tools
+needed "control plane" make --silent target/tools/bin/fluxops-testcluster
 stage "cluster smoke" tests/cluster/smoke.sh target/tools/bin/fluxops-testcluster
 stage "go vet" scripts/go-vet.sh
 stage "test world" python3 -m unittest discover -s tests/world

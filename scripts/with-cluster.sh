@@ -12,16 +12,17 @@ if [[ -n ${KUBECONFIG:-} ]]; then
 fi
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-make --no-print-directory -C "$root" target/tools/bin/fluxops-testcluster
+make --silent -C "$root" target/tools/bin/fluxops-testcluster
 mkdir -p "$root/target/clusters"
 dir=$(mktemp -d "$root/target/clusters/XXXXXX")
 
 cluster=
+command=
 stop() {
-  if [[ -n $cluster ]]; then
-    kill -TERM "$cluster" 2>/dev/null || true
-    wait "$cluster" 2>/dev/null || true
-  fi
+  for pid in $command $cluster; do
+    kill -TERM "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   rm -rf "$dir"
 }
 trap stop EXIT
@@ -37,4 +38,7 @@ until [[ -e $dir/ready ]]; do
   sleep 0.1
 done
 export KUBECONFIG="$dir/kubeconfig"
-"$@"
+# In the background, because bash acts on a signal only when no foreground command runs.
+"$@" <&0 &
+command=$!
+wait "$command"

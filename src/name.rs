@@ -1,5 +1,9 @@
 //! The names things go by: in Kubernetes, on the command line, in the audit log.
 
+mod object;
+
+pub use object::{Identity, ObjectRef, api_version};
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -97,6 +98,9 @@ func start(ctx context.Context, dir string) (*cluster, error) {
 		return c, err
 	}
 	if err := c.wait(ctx, "the default service account", func() bool { return defaultAccount(ctx, client) }); err != nil {
+		return c, err
+	}
+	if err := c.wait(ctx, "the storage class", func() bool { return storageClass(ctx, client) }); err != nil {
 		return c, err
 	}
 	if err := c.wait(ctx, "the node", func() bool { return nodeReady(ctx, client) }); err != nil {
@@ -269,6 +273,18 @@ func apiReady(ctx context.Context, client *kubernetes.Clientset) bool {
 func defaultAccount(ctx context.Context, client *kubernetes.Clientset) bool {
 	_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 	return err == nil
+}
+
+// storageClass makes the default storage class, whose claims kwok provides volumes for.
+func storageClass(ctx context.Context, client *kubernetes.Clientset) bool {
+	_, err := client.StorageV1().StorageClasses().Create(ctx, &storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        "standard",
+			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		},
+		Provisioner: "kwok.x-k8s.io/volume",
+	}, metav1.CreateOptions{})
+	return err == nil || apierrors.IsAlreadyExists(err)
 }
 
 // nodeReady makes the node when there is none and says whether pods can be bound to it:

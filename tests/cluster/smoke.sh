@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Shows that the local control plane does what the tests rely on:
 #   tests/cluster/smoke.sh target/tools/bin/fluxops-testcluster
-# It becomes ready in time, listens on loopback only, rolls out a Deployment, collects
-# garbage, finishes deleting a namespace, keeps RBAC, stops quickly and keeps its data,
-# and dies with its parent.
+# It becomes ready in time, listens on loopback only, rolls out a Deployment, binds a
+# volume, collects garbage, finishes deleting a namespace, keeps RBAC, stops quickly, keeps
+# its data, and dies with its parent.
 set -euo pipefail
 
 binary=$(realpath "${1:?usage: smoke.sh BINARY}")
@@ -59,11 +59,15 @@ api() {
     -X "$method" "$server$path" "$@"
 }
 
+bound() {
+  api GET /api/v1/namespaces/smoke/persistentvolumeclaims/data | tr -d ' \n' | grep -q '"phase":"Bound"'
+}
 available() {
   api GET /apis/apps/v1/namespaces/smoke/deployments/web | tr -d ' \n' | grep -q '"availableReplicas":2'
 }
 no_pods() { api GET /api/v1/namespaces/smoke/pods | tr -d ' \n' | grep -q '"items":\[\]'; }
 gone() { ! api GET "$1"; }
+children_of() { cat "/proc/$1"/task/*/children; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 milliseconds() { echo "$(($(date +%s%N) / 1000000))"; }
 
@@ -80,7 +84,7 @@ passed "the kubeconfig is announced and private"
 # /proc/net/tcp*: the state 0A is LISTEN; 0100007F is 127.0.0.1. The sockets are told
 # apart by the inodes that the processes of the cluster hold.
 listening=$(
-  for pid in "$cluster" $(pgrep -P "$cluster"); do
+  for pid in "$cluster" $(children_of "$cluster"); do
     find "/proc/$pid/fd" -lname 'socket:*' -printf '%l\n' 2>/dev/null || true
   done | tr -dc '0-9\n' | sort -u >"$work/inodes"
   awk 'NR == FNR { mine[$1]; next } $4 == "0A" && ($10 in mine) { print $2 }' \
@@ -103,6 +107,12 @@ api POST /apis/apps/v1/namespaces/smoke/deployments -d '{
 until_true 20 available || fail "the Deployment did not become available"
 passed "a Deployment is available after $(($(milliseconds) - begin)) ms"
 
+api POST /api/v1/namespaces/smoke/persistentvolumeclaims -d '{
+  "metadata": {"name": "data"},
+  "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}' >/dev/null
+until_true 20 bound || fail "the claim was not bound"
+passed "a claim of the default storage class is bound"
+
 api DELETE /apis/apps/v1/namespaces/smoke/deployments/web >/dev/null
 until_true 20 no_pods || fail "the pods of a deleted Deployment stay"
 passed "the pods of a deleted Deployment are collected"
@@ -121,7 +131,7 @@ until_true 30 gone /api/v1/namespaces/smoke || fail "the namespace does not fini
 passed "a deleted namespace goes away"
 
 api POST /api/v1/namespaces/default/configmaps -d '{"metadata":{"name":"kept"}}' >/dev/null
-children=$(pgrep -P "$cluster")
+children=$(children_of "$cluster")
 begin=$(milliseconds)
 kill -TERM "$cluster"
 wait "$cluster" || fail "SIGTERM ended it with $?"
@@ -136,9 +146,9 @@ start "$work/a"
 api GET /api/v1/namespaces/default/configmaps/kept >/dev/null || fail "objects were lost over a restart"
 passed "a second start finds the objects of the first"
 
-children=$(pgrep -P "$cluster")
+children=$(children_of "$cluster")
 kill -KILL "$cluster"
-wait "$cluster" 2>/dev/null || true
+{ wait "$cluster" || true; } 2>/dev/null
 for pid in $children; do
   until_true 5 ended "$pid" || fail "process $pid stays after kill -9 of the cluster"
 done
@@ -151,9 +161,9 @@ bash -c '"$1" --dir "$2/b" --ready-file "$2/ready" --parent-death >/dev/null 2>&
 parent=$!
 until_true 60 test -e "$work/ready" || fail "not ready within 60 s"
 cluster=$(cat "$work/pid")
-children=$(pgrep -P "$cluster")
+children=$(children_of "$cluster")
 kill -KILL "$parent"
-wait "$parent" 2>/dev/null || true
+{ wait "$parent" || true; } 2>/dev/null
 for pid in $cluster $children; do
   until_true 5 ended "$pid" || fail "process $pid stays after its parent was killed"
 done

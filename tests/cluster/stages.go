@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,14 @@ import (
 	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
 )
 
+// volumes is ours: kwok's own stages for volumes also delete and rebind them.
+//
+//go:embed volumes.yaml
+var volumes string
+
 // writeStages writes what kwok plays: nodes become Ready and stay so (by their lease, as
 // a kubelet's do), pods run at once, those of a Job complete, and deleted ones go away.
-// The texts are those that the module of kwok embeds, so they are of its version.
+// The texts, but for volumes, are those that the module of kwok embeds, so they are of its version.
 func writeStages(dir string) (string, error) {
 	path := filepath.Join(dir, "kwok", "stages.yaml")
 	stages := strings.Join([]string{
@@ -21,6 +27,7 @@ func writeStages(dir string) (string, error) {
 		podfast.DefaultPodReady,
 		podfast.DefaultPodComplete,
 		podfast.DefaultPodDelete,
+		volumes,
 	}, "\n---\n")
 	return path, os.WriteFile(path, []byte(stages), 0o644)
 }

@@ -1,1 +1,34 @@
-//! (placeholder)
+//! `kustomize build` in memory, over a virtual file tree.
+//!
+//! [`build`] renders the kustomization of a folder to objects, as kustomize 5.8 prints them, in the order in which it
+//! prints them. Files come in through the [`Tree`] trait; nothing else is read, and nothing is run.
+//!
+//! A build is: read the [kustomization file strictly; accumulate the objects of its files,
+//! its bases, its generators and its components; run its transformers over them; and, once
+//! at the end, give generated objects their content hash, follow renamed objects in whatever refers to them, and sort.
+//!
+//! What kustomize knows and this crate does not (yet) is refused by the name of the field: the output is either what
+//! kustomize prints, or an error.
+//!
+//! Scalars that are [sensitive](manifest_yaml::Sensitive) pass through untouched. Where the engine would have to read
+//! one, such as a name or an image, it refuses.
+#![forbid(unsafe_code)]
+
+mod build;
+mod cluster_scoped;
+mod configuration;
+mod encoding;
+mod error;
+mod field_spec;
+mod generate;
+mod kustomization;
+mod order;
+mod path;
+mod resource;
+mod resources;
+mod transform;
+mod tree;
+
+pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, build};
+pub use error::BuildError;
+pub use tree::{Content, EntryKind, Tree, TreeError};

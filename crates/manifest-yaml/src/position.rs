@@ -48,3 +48,21 @@ impl fmt::Display for Position {
         write!(formatter, "{}:{}", self.line, self.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_count_characters_and_lines_of_every_kind() {
+        let text = "aé\r\nb\rc\nd";
+        let position = |offset| Position::of_offset(text, offset).to_string();
+        assert_eq!(position(0), "1:1");
+        assert_eq!(position(3), "1:3");
+        assert_eq!(position(2), "1:2", "inside a character counts as before it");
+        assert_eq!(position(5), "2:1");
+        assert_eq!(position(7), "3:1");
+        assert_eq!(position(9), "4:1");
+        assert_eq!(position(99), "4:2");
+    }
+}

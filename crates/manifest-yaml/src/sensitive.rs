@@ -13,9 +13,31 @@ use crate::Number;
 /// bytes are the point: in the body of a request, or in the output of a command whose purpose is plaintext.
 /// The memory is wiped when the last share is dropped.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn show(secret: &manifest_yaml::Sensitive) -> String {
 ///     format!("{secret:?}")
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// fn print(secret: &manifest_yaml::Sensitive) -> String {
+///     format!("{secret}")
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// fn copy(secret: manifest_yaml::Sensitive) -> [manifest_yaml::Sensitive; 2] {
+///     [secret.clone(), secret]
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// fn send(secret: &manifest_yaml::Sensitive) -> serde_json::Result<String> {
+///     serde_json::to_string(secret)
+/// }
+/// ```
+/// What does compile, so that the above fails for the right reason:
+/// ```
+/// fn share(secret: &manifest_yaml::Sensitive) -> serde_json::Result<String> {
+///     let _second: manifest_yaml::Sensitive = secret.share();
+///     serde_json::to_string("***")
 /// }
 /// ```
 pub struct Sensitive(Arc<Scalar>);

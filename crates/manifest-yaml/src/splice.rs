@@ -75,3 +75,75 @@ pub fn splice(text: &str, mut edits: Vec<Edit>) -> Result<Zeroizing<String>, Spl
     spliced.push_str(text.get(copied..).unwrap_or_default());
     Ok(spliced)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edits(edits: &[(Range<usize>, &str)]) -> Vec<Edit> {
+        let make = |(range, replacement): &(Range<usize>, &str)| Edit {
+            range: range.clone(),
+            replacement: Zeroizing::new((*replacement).to_owned()),
+        };
+        edits.iter().map(make).collect()
+    }
+
+    fn spliced(text: &str, list: &[(Range<usize>, &str)]) -> Result<String, SpliceError> {
+        splice(text, edits(list)).map(|text| text.to_string())
+    }
+
+    #[test]
+    fn edits_in_any_order_refer_to_the_old_text() {
+        assert_eq!(
+            spliced("abcdef", &[(4..5, "55"), (0..1, ""), (2..2, "-")]).as_deref(),
+            Ok("b".to_owned() + "-cd55f").as_deref()
+        );
+        assert_eq!(
+            spliced("ab", &[(1..1, "1"), (1..2, "x"), (1..1, "2")]).as_deref(),
+            Ok("a12x")
+        );
+        assert_eq!(spliced("ab", &[]).as_deref(), Ok("ab"));
+        assert_eq!(spliced("", &[(0..0, "x")]).as_deref(), Ok("x"));
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(
+            spliced("abc", &[(0..2, "x"), (1..3, "y")]),
+            Err(SpliceError::Overlap {
+                range: 1..3,
+                former_end: 2
+            })
+        );
+        assert_eq!(
+            spliced("abc", &[(2..4, "")]),
+            Err(SpliceError::OutOfBounds {
+                range: 2..4,
+                length: 3
+            })
+        );
+        #[allow(clippy::reversed_empty_ranges)] // that is the case
+        let reversed = 2..1;
+        assert_eq!(
+            spliced("abc", &[(reversed.clone(), "")]),
+            Err(SpliceError::OutOfBounds {
+                range: reversed,
+                length: 3
+            })
+        );
+        assert_eq!(
+            spliced("é", &[(1..2, "")]),
+            Err(SpliceError::InsideCharacter { range: 1..2 })
+        );
+    }
+
+    #[test]
+    fn the_result_is_not_grown() {
+        let list = edits(&[(0..1, "a longer replacement"), (2..3, "")]);
+        let result = splice("abc", list).unwrap();
+        assert!(
+            result.len() <= result.capacity()
+                && result.capacity() <= "abc".len() + "a longer replacement".len()
+        );
+    }
+}

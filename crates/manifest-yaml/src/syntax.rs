@@ -5,9 +5,12 @@
 //! that was parsed can be walked with its aliases expanded, recursively and within the limits it was parsed with:
 //! no alias is part of what it names, and the expanded size and depth were counted.
 
+mod collection;
 mod comments;
 mod extent;
 mod json;
+mod layout;
+mod properties;
 mod text;
 mod yaml;
 

@@ -16,16 +16,20 @@ pub fn entry_extent(text: &str, map: &Node, index: usize) -> Option<Range<usize>
     let Content::Mapping { entries, style } = &map.content else {
         return None;
     };
-    let (key, value) = entries.get(index)?;
+    let entry = entries.get(index)?;
+    let before = index
+        .checked_sub(1)
+        .and_then(|before| entries.get(before))
+        .map(end_of);
+    let start = start_of(text, before.unwrap_or(map.span.start), &entry.0);
+    let end = end_of(entry);
     let next = entries
         .get(index.saturating_add(1))
-        .map(|(key, _)| with_indicator(text, key));
-    let start = with_indicator(text, key);
-    let end = value.span.end.max(key.span.end);
+        .map(|(key, _)| start_of(text, end, key));
     match style {
-        CollectionStyle::Flow => match (next, index.checked_sub(1).and_then(|before| entries.get(before))) {
+        CollectionStyle::Flow => match (next, before) {
             (Some(next), _) => Some(start..next),
-            (None, Some((key, value))) => Some(value.span.end.max(key.span.end)..end),
+            (None, Some(before)) => Some(before..end),
             (None, None) => Some(start..end),
         },
         CollectionStyle::Block => {
@@ -48,15 +52,28 @@ pub fn entry_extent(text: &str, map: &Node, index: usize) -> Option<Range<usize>
     }
 }
 
-/// Where a key starts, the `?` before it included.
-fn with_indicator(text: &str, key: &Node) -> usize {
+fn end_of((key, value): &(Node, Node)) -> usize {
+    value.span.end.max(key.span.end)
+}
+
+/// Where an entry starts, the `?` before its key included; nothing of the entry is before `from`.
+fn start_of(text: &str, from: usize, key: &Node) -> usize {
     let start = key.span.start;
-    let before = text.get(..start).unwrap_or_default().trim_end();
-    match before.strip_suffix('?') {
-        Some(rest) if rest.is_empty() || rest.ends_with([' ', '\t', '\n', '\r', '{', ',', '[', '-']) => {
-            rest.len()
-        }
-        _ => start,
+    let Some(between) = text.get(from..start) else {
+        return start;
+    };
+    let Some(before) = between.trim_end().strip_suffix('?') else {
+        return start;
+    };
+    // A question mark at the end of a comment has the comment before it.
+    let line = before.rsplit(['\n', '\r']).next().unwrap_or(before);
+    if line
+        .chars()
+        .all(|character| matches!(character, ' ' | '\t' | '-' | ',' | '{' | '\u{feff}'))
+    {
+        from.saturating_add(before.len())
+    } else {
+        start
     }
 }
 

@@ -1,13 +1,15 @@
 //! From parser events to the tree.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScanError, Span, StrInput, StructureStyle};
 
+use super::collection::{Collection, Expanded};
 use super::comments::PendingComments;
+use super::layout::{Layout, Place, position};
+use super::properties::Properties;
 use super::text::check_yaml;
 use super::{
     Anchor, AnchorId, CollectionStyle, Comment, Content, Document, Node, Placement, ScalarStyle, Stream, Tag,
@@ -43,7 +45,7 @@ pub fn parse_yaml(text: &str, limits: &Limits) -> Result<Stream, ParseError> {
 type Events<'text> = Peekable<Parser<'text, StrInput<'text>>>;
 
 struct Builder<'text> {
-    text: &'text str,
+    layout: Layout<'text>,
     limits: &'text Limits,
     documents: Vec<Document>,
     document: Option<Document>,
@@ -52,35 +54,9 @@ struct Builder<'text> {
     pending: PendingComments,
     nodes: usize,
     through_aliases: Expanded,
-    /// The end of what the events so far cover: before the next token there are only spaces and indicators.
+    /// The end of the last token that is no indicator: before the next one there are only spaces, comments and
+    /// indicators.
     covered: Place,
-}
-
-/// An offset with its position.
-#[derive(Clone, Copy)]
-struct Place {
-    offset: usize,
-    position: Position,
-}
-
-/// A collection whose end has not come.
-struct Collection {
-    node: Node,
-    /// Where its entries begin on their lines, from 1.
-    column: u32,
-    /// The key whose value has not come.
-    key: Option<Node>,
-    /// The end of its last child so far.
-    end: usize,
-    expanded: Expanded,
-}
-
-/// What a node comes to with its aliases expanded.
-#[derive(Clone, Copy, Default)]
-struct Expanded {
-    nodes: usize,
-    bytes: usize,
-    depth: usize,
 }
 
 enum AnchorState {
@@ -91,7 +67,7 @@ enum AnchorState {
 impl<'text> Builder<'text> {
     fn new(text: &'text str, limits: &'text Limits) -> Self {
         Self {
-            text,
+            layout: Layout::new(text),
             limits,
             documents: Vec::new(),
             document: None,
@@ -114,7 +90,8 @@ impl<'text> Builder<'text> {
         events: &mut Events<'text>,
     ) -> Result<(), ParseError> {
         let before = self.covered;
-        let place = self.place(&span.start);
+        let is_content = !matches!(event, Event::Comment(..) | Event::DocumentStart(false, _));
+        let place = self.layout.place(&span.start);
         match event {
             Event::StreamStart | Event::StreamEnd | Event::Anchor(..) => {}
             Event::DocumentStart(..) => self.start_document(place.position)?,
@@ -122,7 +99,7 @@ impl<'text> Builder<'text> {
             Event::Comment(text, placement) => {
                 let comment = Comment {
                     text: text.into_owned(),
-                    span: self.range(&span),
+                    span: self.layout.range(&span),
                     position: place.position,
                     placement: match placement {
                         granit_parser::Placement::Right => Placement::Right,
@@ -134,11 +111,11 @@ impl<'text> Builder<'text> {
             Event::Scalar(text, style, anchor, tag) => {
                 let properties = self.properties(tag.as_deref(), &span, anchor, events);
                 let content = self.scalar(&text, style, &span);
-                self.cover(&span.end);
-                let node = self.place_scalar(before, &properties, &content, place, self.range(&span));
+                let node = self.place_scalar(before, &properties, &content, place, self.layout.range(&span));
                 let bytes = text.len();
                 let node = properties.make(node, content);
                 self.start_node(&node, None)?;
+                self.cover_to(node.span.end);
                 self.complete(
                     node,
                     Expanded {
@@ -149,8 +126,10 @@ impl<'text> Builder<'text> {
                 );
             }
             Event::Alias(id) => {
-                let node = Properties::default()
-                    .make((self.range(&span), place.position), Content::Alias(AnchorId(id)));
+                let node = Properties::default().make(
+                    (self.layout.range(&span), place.position),
+                    Content::Alias(AnchorId(id)),
+                );
                 self.start_node(&node, None)?;
                 let expanded = self.expand(id, place.position)?;
                 self.complete(node, expanded);
@@ -177,9 +156,10 @@ impl<'text> Builder<'text> {
                     entries: Vec::new(),
                     style: collection_style(style),
                 };
+                self.cover_to(properties.end(before, self.layout).offset);
                 self.open_collection(properties, content, place)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close_collection(self.range(&span)),
+            Event::SequenceEnd | Event::MappingEnd => self.close_collection(self.layout.range(&span)),
             // An alias without an anchor is an error of the parser's already; other events do not exist yet.
             _ => {
                 return Err(ParseError::Yaml {
@@ -188,7 +168,11 @@ impl<'text> Builder<'text> {
                 });
             }
         }
-        self.cover(&span.end);
+        // Ends have an empty range anywhere up to the next token; a document without `---` starts behind the header
+        // of a block scalar.
+        if is_content && !self.layout.range(&span).is_empty() {
+            self.cover(&span.end);
+        }
         Ok(())
     }
 
@@ -233,8 +217,10 @@ impl<'text> Builder<'text> {
     fn start_node(&mut self, node: &Node, column: Option<u32>) -> Result<(), ParseError> {
         self.count(node.position)?;
         let is_key = self.open.last().is_some_and(Collection::awaits_block_key);
-        if is_key || column.is_some() {
-            self.check_indentation(node.span.start, node.position)?;
+        if (is_key || column.is_some()) && self.layout.is_after_tab(node.span.start) {
+            return Err(ParseError::TabIndentation {
+                position: node.position,
+            });
         }
         if let Some(anchor) = &node.anchor {
             self.anchors.insert(anchor.id.0, AnchorState::Open);
@@ -294,6 +280,12 @@ impl<'text> Builder<'text> {
             node,
         };
         if !flow {
+            // A comment behind the first `-` comes before the parser says that a list starts.
+            if let Some(parent) = self.open.last_mut() {
+                while let Some(comment) = parent.node.comments.pop_if(|last| last.span.start > start.offset) {
+                    collection.node.comments.push(comment);
+                }
+            }
             collection.node.comments.extend(self.pending.take_all());
         }
         self.open.push(collection);
@@ -360,19 +352,6 @@ impl<'text> Builder<'text> {
         Ok(*target)
     }
 
-    /// Refuses an entry with a tab before it on its line.
-    fn check_indentation(&self, start: usize, position: Position) -> Result<(), ParseError> {
-        let before = self.text.get(..start).unwrap_or_default();
-        let mut line = before
-            .chars()
-            .rev()
-            .take_while(|character| !matches!(character, '\n' | '\r'));
-        if line.any(|character| character == '\t') {
-            return Err(ParseError::TabIndentation { position });
-        }
-        Ok(())
-    }
-
     fn count(&mut self, position: Position) -> Result<(), ParseError> {
         self.nodes = self.nodes.saturating_add(1);
         if self.nodes > self.limits.max_nodes {
@@ -394,27 +373,27 @@ impl<'text> Builder<'text> {
     ) -> Properties {
         let mut properties = Properties::default();
         if let (Some(tag), Some(tag_span)) = (tag, span.tag_span()) {
-            properties.start(self.place(&tag_span.start));
+            properties.start(self.layout.place(&tag_span.start));
             properties.tag = Some(Tag {
                 name: tag_name(tag),
-                span: self.range(&tag_span),
+                span: self.layout.range(&tag_span),
             });
         }
         if anchor != 0
             && let Some(Ok((Event::Anchor(id, name), anchor_span))) =
                 events.next_if(|next| matches!(next, Ok((Event::Anchor(..), _))))
         {
-            properties.start(self.place(&anchor_span.start));
+            properties.start(self.layout.place(&anchor_span.start));
             properties.anchor = Some(Anchor {
                 id: AnchorId(id),
                 name: name.into_owned(),
-                span: self.range(&anchor_span),
+                span: self.layout.range(&anchor_span),
             });
         }
         properties
     }
 
-    fn scalar(&self, text: &Cow<'text, str>, style: granit_parser::ScalarStyle, span: &Span) -> Content {
+    fn scalar(&self, text: &str, style: granit_parser::ScalarStyle, span: &Span) -> Content {
         let style = match style {
             granit_parser::ScalarStyle::Plain => ScalarStyle::Plain,
             granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
@@ -423,12 +402,8 @@ impl<'text> Builder<'text> {
             granit_parser::ScalarStyle::Folded => ScalarStyle::Folded,
         };
         // The parser gives `~` for what is left out.
-        let left_out = style == ScalarStyle::Plain && self.range(span).is_empty();
-        let text = if left_out {
-            String::new()
-        } else {
-            text.as_ref().to_owned()
-        };
+        let left_out = style == ScalarStyle::Plain && self.layout.range(span).is_empty();
+        let text = if left_out { String::new() } else { text.to_owned() };
         Content::Scalar { text, style }
     }
 
@@ -445,40 +420,42 @@ impl<'text> Builder<'text> {
         let Content::Scalar { style, .. } = content else {
             return (range, place.position);
         };
-        let from = properties.end(before, self);
+        let from = properties.end(before, self.layout);
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let header = self.skip_to(from, &['|', '>']).unwrap_or(place);
+                let header = self
+                    .layout
+                    .skip_to(from, &['|', '>'], &[':', '?', '-'])
+                    .unwrap_or(place);
                 (
-                    header.offset..self.block_scalar_end(header.offset, range.end),
+                    header.offset..self.layout.block_scalar_end(header.offset, range.end),
                     header.position,
                 )
             }
             ScalarStyle::Plain if range.is_empty() && properties.is_empty() => {
-                let is_value = self.open.last().is_some_and(|parent| parent.key.is_some());
-                let after = self
-                    .skip_to(from, &[':'])
-                    .filter(|_| is_value)
-                    .map(|colon| colon.after(":"));
-                let place = after.filter(|after| after.offset > place.offset).unwrap_or(place);
+                let place = self.place_absent(from, place);
                 (place.offset..place.offset, place.position)
             }
             _ => (range, place.position),
         }
     }
 
-    /// The end of the last line of a block scalar that is not blank.
-    fn block_scalar_end(&self, header: usize, limit: usize) -> usize {
-        let header_end = self.line_end(header);
-        let limit = limit.max(header_end);
-        let written = self.text.get(header..limit).unwrap_or_default();
-        let last = header.saturating_add(written.trim_end_matches([' ', '\t', '\r', '\n']).len());
-        self.line_end(last.max(header)).min(limit)
-    }
-
-    fn line_end(&self, from: usize) -> usize {
-        let rest = self.text.get(from..).unwrap_or_default();
-        from.saturating_add(rest.find(['\r', '\n']).unwrap_or(rest.len()))
+    /// Where something that is left out would be: behind the indicator that calls for it.
+    fn place_absent(&self, from: Place, place: Place) -> Place {
+        let find = |indicator: char| {
+            let found = self.layout.skip_to(from, &[indicator], &[]);
+            found.map(|found| found.after(indicator.encode_utf8(&mut [0; 4])))
+        };
+        let before_place = |after: &Place| after.offset <= place.offset;
+        match self
+            .open
+            .last()
+            .map(|parent| (&parent.node.content, parent.key.is_some()))
+        {
+            Some((Content::Mapping { .. }, true)) => find(':').unwrap_or(from),
+            Some((Content::Sequence { .. }, _)) => find('-').filter(before_place).unwrap_or(from),
+            _ => place,
+        }
     }
 
     /// Where the first `-` of a list is: the parser says so, except for a list that is no further to the right than
@@ -488,59 +465,24 @@ impl<'text> Builder<'text> {
             .open
             .last()
             .is_some_and(|parent| matches!(parent.node.content, Content::Mapping { .. }));
-        if in_map {
-            self.skip_to(properties.end(before, self), &['-'])
-                .unwrap_or(place)
+        let from = properties.end(before, self.layout);
+        let dash = if in_map {
+            self.layout.skip_to(from, &['-'], &[':', '?'])
         } else {
-            place
-        }
-    }
-
-    /// The first of `wanted` after a place, with only space, comments and indicators before it.
-    fn skip_to(&self, from: Place, wanted: &[char]) -> Option<Place> {
-        let rest = self.text.get(from.offset..)?;
-        let mut in_comment = false;
-        let mut previous = ' ';
-        for (offset, character) in rest.char_indices() {
-            let space = matches!(previous, ' ' | '\t' | '\r' | '\n');
-            match character {
-                '\r' | '\n' => in_comment = false,
-                _ if in_comment => {}
-                '#' if space => in_comment = true,
-                _ if wanted.contains(&character) => {
-                    let passed = rest.get(..offset)?;
-                    return Some(from.after(passed));
-                }
-                ' ' | '\t' | ':' | '?' | '-' | ',' => {}
-                _ => return None,
-            }
-            previous = character;
-        }
-        None
+            None
+        };
+        dash.unwrap_or(place)
     }
 
     fn cover(&mut self, end: &Marker) {
-        let place = self.place(end);
+        let place = self.layout.place(end);
         if place.offset > self.covered.offset {
             self.covered = place;
         }
     }
 
     fn cover_to(&mut self, offset: usize) {
-        if let Some(passed) = self.text.get(self.covered.offset..offset) {
-            self.covered = self.covered.after(passed);
-        }
-    }
-
-    fn place(&self, marker: &Marker) -> Place {
-        Place {
-            offset: marker.byte_offset().unwrap_or(self.text.len()),
-            position: position(marker),
-        }
-    }
-
-    fn range(&self, span: &Span) -> Range<usize> {
-        self.place(&span.start).offset..self.place(&span.end).offset
+        self.covered = self.covered.after(self.layout.slice(self.covered.offset..offset));
     }
 
     fn scan_error(&self, error: &ScanError) -> ParseError {
@@ -567,114 +509,10 @@ impl<'text> Builder<'text> {
     }
 }
 
-impl Place {
-    fn after(self, passed: &str) -> Self {
-        Self {
-            offset: self.offset.saturating_add(passed.len()),
-            position: self.position.after(passed),
-        }
-    }
-}
-
-impl Collection {
-    fn is_flow(&self) -> bool {
-        matches!(
-            self.node.content,
-            Content::Sequence {
-                style: CollectionStyle::Flow,
-                ..
-            } | Content::Mapping {
-                style: CollectionStyle::Flow,
-                ..
-            }
-        )
-    }
-
-    /// Whether the next node starts an entry of a block map.
-    fn awaits_block_key(&self) -> bool {
-        let block = matches!(
-            self.node.content,
-            Content::Mapping {
-                style: CollectionStyle::Block,
-                ..
-            }
-        );
-        block && self.key.is_none()
-    }
-
-    fn add(&mut self, child: Node, expanded: Expanded) {
-        self.end = self.end.max(child.span.end);
-        self.expanded.nodes = self.expanded.nodes.saturating_add(expanded.nodes);
-        self.expanded.bytes = self.expanded.bytes.saturating_add(expanded.bytes);
-        self.expanded.depth = self.expanded.depth.max(expanded.depth.saturating_add(1));
-        match &mut self.node.content {
-            Content::Sequence { items, .. } => items.push(child),
-            Content::Mapping { entries, .. } => match self.key.take() {
-                None => self.key = Some(child),
-                Some(key) => entries.push((key, child)),
-            },
-            Content::Scalar { .. } | Content::Alias(_) => {}
-        }
-    }
-}
-
 impl Node {
     /// Whether nothing at all is written here.
     fn is_absent(&self) -> bool {
         self.span.is_empty() && self.tag.is_none() && self.anchor.is_none()
-    }
-}
-
-/// The tag and anchor before a node.
-#[derive(Default)]
-struct Properties {
-    tag: Option<Tag>,
-    anchor: Option<Anchor>,
-    start: Option<Place>,
-}
-
-impl Properties {
-    fn is_empty(&self) -> bool {
-        self.tag.is_none() && self.anchor.is_none()
-    }
-
-    fn start(&mut self, place: Place) {
-        if self.start.is_none_or(|start| place.offset < start.offset) {
-            self.start = Some(place);
-        }
-    }
-
-    /// Where they end, or `before` if there are none.
-    fn end(&self, before: Place, builder: &Builder<'_>) -> Place {
-        let tag = self.tag.as_ref().map_or(0, |tag| tag.span.end);
-        let anchor = self.anchor.as_ref().map_or(0, |anchor| anchor.span.end);
-        let Some(start) = self.start else { return before };
-        builder
-            .text
-            .get(start.offset..tag.max(anchor))
-            .map_or(before, |passed| start.after(passed))
-    }
-
-    fn make(self, (range, position): (Range<usize>, Position), content: Content) -> Node {
-        let (start, position) = self
-            .start
-            .map_or((range.start, position), |start| (start.offset, start.position));
-        Node {
-            span: start..range.end.max(start),
-            position,
-            tag: self.tag,
-            anchor: self.anchor,
-            content,
-            comments: Vec::new(),
-        }
-    }
-}
-
-fn position(marker: &Marker) -> Position {
-    let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Position {
-        line: count(marker.line()),
-        column: count(marker.col().saturating_add(1)),
     }
 }
 

@@ -104,9 +104,9 @@ fn push_indent(sink: &mut Sink, indent: usize) {
 
 fn write_string(sink: &mut Sink, text: &str, indent: usize) {
     if is_block_safe(text) {
-        write_block(sink, text, indent)
+        write_block(sink, text, indent);
     } else {
-        write_inline(sink, text)
+        write_inline(sink, text);
     }
 }
 

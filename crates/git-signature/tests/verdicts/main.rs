@@ -1,0 +1,18 @@
+//! Verdicts on commits and tags that are made live with git, ssh-keygen and gpg, and on what becomes of them
+//! when somebody alters them without having the key.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only functions marked as tests for tests, not what they call"
+)]
+
+mod mutations;
+mod openpgp;
+mod properties;
+mod ssh;
+mod ssh_certificates;
+mod tags;
+mod trust;
+mod world;

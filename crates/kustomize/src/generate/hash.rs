@@ -1,0 +1,120 @@
+//! The hash at the end of a generated object's name.
+
+use manifest_yaml::{Exposed, Mapping, Value};
+use sha2::{Digest, Sha256};
+
+use crate::resource::{ContentHash, Resource};
+use crate::resources::Resources;
+
+/// Bytes of the SHA-256 that make the ten digits of the hash.
+const HASH_BYTES: usize = 5;
+
+/// Appends a hash of their content to the names of the objects that were generated to have one.
+pub(crate) fn append_content_hash(resources: &mut Resources) {
+    for resource in resources.iter_mut().filter(|resource| resource.content_hash == ContentHash::Append) {
+        let hash = content_hash(resource);
+        resource.remember_id();
+        resource.set_name(format!("{}-{hash}", resource.name()));
+    }
+}
+
+/// Ten digits of the SHA-256 over the kind, the type of a Secret, and the data, as JSON with sorted keys
+/// (kustomize's hasher.go). The name counts as empty, since kustomize looks for it in the wrong place.
+fn content_hash(resource: &Resource) -> String {
+    let object = resource.value();
+    let mut json = Json(Sha256::new());
+    if resource.kind() == "Secret" {
+        json.raw(r#"{"data":"#);
+        json.entries(object.get("data"));
+        json.raw(r#","kind":"Secret","name":"","type":"#);
+        json.string(object.get("type").and_then(Value::as_str).unwrap_or_default());
+    } else {
+        json.raw("{");
+        if let Some(entries) = object.get("binaryData") {
+            json.raw(r#""binaryData":"#);
+            json.entries(Some(entries));
+            json.raw(",");
+        }
+        json.raw(r#""data":"#);
+        json.entries(object.get("data"));
+        json.raw(r#","kind":"ConfigMap","name":"""#);
+    }
+    json.raw("}");
+    json.finish()
+}
+
+/// JSON as Go writes it, straight into the digest: there is no copy of a secret to wipe.
+struct Json(Sha256);
+
+impl Json {
+    fn raw(&mut self, text: &str) {
+        self.0.update(text);
+    }
+
+    /// A map of strings; an empty string where there is none.
+    fn entries(&mut self, entries: Option<&Value>) {
+        let Some(entries) = entries.and_then(Value::as_mapping) else {
+            return self.string("");
+        };
+        self.raw("{");
+        for (index, key) in sorted_keys(entries).into_iter().enumerate() {
+            if index > 0 {
+                self.raw(",");
+            }
+            self.string(key);
+            self.raw(":");
+            match entries.get(key) {
+                Some(Value::String(text)) => self.string(text),
+                Some(Value::Sensitive(scalar)) => match scalar.expose() {
+                    Exposed::String(text) => self.string(text),
+                    Exposed::Bool(_) | Exposed::Number(_) => self.raw("null"),
+                },
+                // Generators make strings only.
+                _ => self.raw("null"),
+            }
+        }
+        self.raw("}");
+    }
+
+    /// A string with the escapes of Go's encoding/json, which keeps HTML's special characters out.
+    fn string(&mut self, text: &str) {
+        self.raw("\"");
+        for character in text.chars() {
+            match character {
+                '"' => self.raw("\\\""),
+                '\\' => self.raw("\\\\"),
+                '\n' => self.raw("\\n"),
+                '\r' => self.raw("\\r"),
+                '\t' => self.raw("\\t"),
+                '\u{8}' => self.raw("\\b"),
+                '\u{c}' => self.raw("\\f"),
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                    self.raw(&format!("\\u{:04x}", u32::from(character)));
+                }
+                _ => self.raw(character.encode_utf8(&mut [0; 4])),
+            }
+        }
+        self.raw("\"");
+    }
+
+    /// The first digits, without those that could make words or be mistaken for others.
+    fn finish(self) -> String {
+        let digest = self.0.finalize();
+        let digits = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}"));
+        let replaced = |digit| match digit {
+            '0' => 'g',
+            '1' => 'h',
+            '3' => 'k',
+            'a' => 'm',
+            'e' => 't',
+            other => other,
+        };
+        digits.collect::<String>().chars().map(replaced).collect()
+    }
+}
+
+fn sorted_keys(entries: &Mapping) -> Vec<&str> {
+    let mut keys: Vec<&str> = entries.keys().collect();
+    keys.sort_unstable();
+    keys
+}

@@ -1,0 +1,286 @@
+//! An object and what the build remembers of it.
+
+use std::fmt;
+
+use manifest_yaml::{Mapping, Value};
+
+use crate::BuildError;
+use crate::cluster_scoped::is_cluster_scoped;
+
+/// The namespace of namespaced objects that name none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Annotations by which kustomize talks to itself. It reads them from its input and drops them from its output; an
+/// object that brings one along would be built differently, so it is refused.
+const INTERNAL_ANNOTATIONS: &[&str] = &[
+    "config.k8s.io/id",
+    "config.kubernetes.io/index",
+    "config.kubernetes.io/origin",
+    "config.kubernetes.io/path",
+    "alpha.config.kubernetes.io/transformations",
+];
+const INTERNAL_ANNOTATION_PREFIX: &str = "internal.config.kubernetes.io/";
+
+/// What tells objects apart: kustomize's `ResId`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Id {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    /// Empty for a list without items.
+    pub(crate) name: String,
+    /// The namespace that the object is in, `default` if it names none; nothing for cluster-scoped kinds.
+    pub(crate) namespace: Option<String>,
+}
+
+/// Prints as `apps/v1 Deployment shop/web`.
+impl fmt::Display for Id {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.group.is_empty() {
+            write!(formatter, "{}/", self.group)?;
+        }
+        write!(formatter, "{} {} ", self.version, self.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(formatter, "{namespace}/")?;
+        }
+        formatter.write_str(&self.name)
+    }
+}
+
+/// Selects kinds; an empty part selects everything (`IsSelected` of kyaml's gvk.go).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct KindSelector {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+}
+
+impl KindSelector {
+    pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+        }
+    }
+
+    pub(crate) fn selects(&self, id: &Id) -> bool {
+        let part = |wanted: &str, actual: &str| wanted.is_empty() || wanted == actual;
+        part(&self.group, &id.group) && part(&self.version, &id.version) && part(&self.kind, &id.kind)
+    }
+}
+
+/// What a generated object does to one of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behavior {
+    /// There must be none.
+    Create,
+    /// It takes its place, and its labels and annotations.
+    Replace,
+    /// It is merged into it.
+    Merge,
+}
+
+/// Whether the name of an object ends in a hash of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentHash {
+    /// It does, at the end of the build.
+    Append,
+    /// It does not.
+    Omit,
+}
+
+/// An object on its way through a build.
+pub(crate) struct Resource {
+    value: Mapping,
+    /// The file that it comes from, or the kustomization that generated it.
+    pub(crate) file: String,
+    /// The ids it has had, oldest first.
+    pub(crate) previous: Vec<Id>,
+    /// The name prefixes it was given, innermost first.
+    pub(crate) prefixes: Vec<String>,
+    /// The name suffixes it was given, innermost first.
+    pub(crate) suffixes: Vec<String>,
+    pub(crate) behavior: Behavior,
+    pub(crate) content_hash: ContentHash,
+}
+
+impl Resource {
+    /// Takes a document that is a Kubernetes object: with a kind and a name, and with strings that anybody may read
+    /// wherever the engine looks.
+    pub(crate) fn new(document: Value, file: &str) -> Result<Self, BuildError> {
+        let refuse = |field: &str, problem| BuildError::NotAnObject {
+            file: file.to_owned(),
+            field: field.to_owned(),
+            problem,
+        };
+        let Value::Mapping(mut value) = document else {
+            return Err(refuse("the document", "is not a map"));
+        };
+        required(&value, "kind").map_err(|problem| refuse("kind", problem))?;
+        optional(&value, "apiVersion").map_err(|problem| refuse("apiVersion", problem))?;
+        let unnamed = text(&value, "kind").ends_with("List");
+        match value.get_mut("metadata") {
+            Some(Value::Mapping(metadata)) => {
+                if unnamed {
+                    optional(metadata, "name").map_err(|problem| refuse("metadata.name", problem))?;
+                } else {
+                    required(metadata, "name").map_err(|problem| refuse("metadata.name", problem))?;
+                }
+                optional(metadata, "namespace").map_err(|problem| refuse("metadata.namespace", problem))?;
+                check_annotations(metadata)
+                    .map_err(|(key, problem)| refuse(&format!("metadata.annotations.{key}"), problem))?;
+            }
+            None | Some(Value::Null) if unnamed => {}
+            None | Some(Value::Null) => return Err(refuse("metadata.name", "is missing")),
+            Some(_) => return Err(refuse("metadata", "is not a map")),
+        }
+        Ok(Self {
+            value,
+            file: file.to_owned(),
+            previous: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            behavior: Behavior::Create,
+            content_hash: ContentHash::Omit,
+        })
+    }
+
+    pub(crate) fn value(&self) -> &Mapping {
+        &self.value
+    }
+
+    pub(crate) fn value_mut(&mut self) -> &mut Mapping {
+        &mut self.value
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        Value::Mapping(self.value)
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        text(&self.value, "kind")
+    }
+
+    pub(crate) fn api_version(&self) -> &str {
+        text(&self.value, "apiVersion")
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.metadata().map_or("", |metadata| text(metadata, "name"))
+    }
+
+    pub(crate) fn set_name(&mut self, name: String) {
+        self.set_metadata("name", name);
+    }
+
+    /// The namespace that is written in the object; empty if there is none.
+    pub(crate) fn namespace(&self) -> &str {
+        self.metadata().map_or("", |metadata| text(metadata, "namespace"))
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: String) {
+        self.set_metadata("namespace", namespace);
+    }
+
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        is_cluster_scoped(self.api_version(), self.kind())
+    }
+
+    pub(crate) fn metadata(&self) -> Option<&Mapping> {
+        self.value.get("metadata").and_then(Value::as_mapping)
+    }
+
+    pub(crate) fn annotation(&self, key: &str) -> Option<&Value> {
+        self.metadata()?.get("annotations")?.as_mapping()?.get(key)
+    }
+
+    /// What it is called now.
+    pub(crate) fn id(&self) -> Id {
+        let api_version = self.api_version();
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let namespace = match self.namespace() {
+            _ if self.is_cluster_scoped() => None,
+            "" => Some(DEFAULT_NAMESPACE),
+            namespace => Some(namespace),
+        };
+        Id {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: self.kind().to_owned(),
+            name: self.name().to_owned(),
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    /// What it was called in the file it comes from.
+    pub(crate) fn original_id(&self) -> Id {
+        self.previous.first().cloned().unwrap_or_else(|| self.id())
+    }
+
+    /// Remembers what it is called before that changes.
+    pub(crate) fn remember_id(&mut self) {
+        self.previous.push(self.id());
+    }
+
+    /// Drops what kustomize drops when it prints: an `annotations` map without entries.
+    pub(crate) fn drop_empty_annotations(&mut self) {
+        let Some(Value::Mapping(metadata)) = self.value.get_mut("metadata") else {
+            return;
+        };
+        let is_empty = match metadata.get("annotations") {
+            Some(Value::Mapping(annotations)) => annotations.is_empty(),
+            Some(Value::Null) => true,
+            _ => false,
+        };
+        if is_empty {
+            metadata.remove("annotations");
+        }
+    }
+
+    fn set_metadata(&mut self, key: &str, text: String) {
+        let metadata = self.value.get_or_insert_with("metadata", || Mapping::new().into());
+        if let Value::Mapping(metadata) = metadata {
+            metadata.insert(key, text.into());
+        }
+    }
+}
+
+fn text<'a>(mapping: &'a Mapping, key: &str) -> &'a str {
+    mapping.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn required(mapping: &Mapping, key: &str) -> Result<(), &'static str> {
+    match mapping.get(key) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(()),
+        None | Some(Value::Null | Value::String(_)) => Err("is missing"),
+        Some(_) => optional(mapping, key),
+    }
+}
+
+fn optional(mapping: &Mapping, key: &str) -> Result<(), &'static str> {
+    match mapping.get(key) {
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(Value::Sensitive(_)) => Err("is sealed, and has to be read"),
+        Some(_) => Err("is not a string"),
+    }
+}
+
+/// kustomize turns every annotation into a string as it was spelt, which a resolved value no longer knows; Kubernetes
+/// takes only strings anyway.
+fn check_annotations(metadata: &Mapping) -> Result<(), (String, &'static str)> {
+    let annotations = match metadata.get("annotations") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Mapping(annotations)) => annotations,
+        Some(_) => return Err((String::new(), "is not a map")),
+    };
+    for (key, value) in annotations.iter() {
+        if !matches!(value, Value::String(_) | Value::Sensitive(_)) {
+            return Err((key.to_owned(), "is not a string; put it in quotes"));
+        }
+        if INTERNAL_ANNOTATIONS.contains(&key) || key.starts_with(INTERNAL_ANNOTATION_PREFIX) {
+            return Err((key.to_owned(), "is reserved for kustomize itself"));
+        }
+    }
+    Ok(())
+}

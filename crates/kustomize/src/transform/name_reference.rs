@@ -1,0 +1,273 @@
+//! Following objects that were renamed, or moved to another namespace, in the fields that refer to them.
+
+use std::collections::HashSet;
+
+use manifest_yaml::{Mapping, Value};
+
+use crate::BuildError;
+use crate::configuration::{Configuration, References};
+use crate::field_spec::{FieldProblem, Shape};
+use crate::resource::{Id, KindSelector, Resource};
+use crate::resources::Resources;
+
+/// A field that leads here names the kind of what it refers to beside it.
+const ROLE_REFERENCE: &str = "roleRef/name";
+
+/// Writes the current name, and where a field has one the namespace, of what every reference refers to
+/// (kustomize's namereferencetransformer.go and filters/nameref/nameref.go).
+pub(crate) fn follow_renames(configuration: &Configuration, resources: &mut Resources) -> Result<(), BuildError> {
+    for index in 0..resources.len() {
+        let edits = match resources.get(index) {
+            Some(referrer) => followed(referrer, configuration, resources)?,
+            None => None,
+        };
+        if let (Some(value), Some(referrer)) = (edits, resources.get_mut(index)) {
+            *referrer.value_mut() = value;
+        }
+    }
+    Ok(())
+}
+
+/// The referrer as it should be; nothing if it refers to nothing that could have changed.
+fn followed(
+    referrer: &Resource,
+    configuration: &Configuration,
+    resources: &Resources,
+) -> Result<Option<Mapping>, BuildError> {
+    let original = referrer.original_id();
+    let mut candidates = None;
+    let mut edited: Option<Mapping> = None;
+    for References { target, referrers } in &configuration.references {
+        for spec in referrers.iter().filter(|spec| spec.kinds.selects(&original)) {
+            let search = Search {
+                referrer,
+                target,
+                is_role_reference: spec.path.ends_with(ROLE_REFERENCE),
+                candidates: candidates.get_or_insert_with(|| reachable(referrer, resources)),
+            };
+            let mut ambiguous = None;
+            let object = edited.get_or_insert_with(|| referrer.value().share());
+            spec.visit(object, Shape::Never, &mut |field, path| {
+                search.follow(field, path).map_err(|failure| match failure {
+                    Failure::Field(problem) => problem,
+                    Failure::Ambiguous(candidates) => {
+                        ambiguous = Some(candidates);
+                        FieldProblem::new(path, "")
+                    }
+                })
+            })
+            .map_err(|problem| match ambiguous {
+                Some(candidates) => BuildError::AmbiguousReference {
+                    object: referrer.id().to_string(),
+                    path: problem.path,
+                    candidates,
+                },
+                None => BuildError::Reference {
+                    object: referrer.id().to_string(),
+                    path: problem.path,
+                    problem: problem.problem,
+                },
+            })?;
+        }
+    }
+    Ok(edited)
+}
+
+/// The objects that one may refer to: those of its namespace, those without one, and the namespaces of the service
+/// accounts that a `RoleBinding` names (`SubsetThatCouldBeReferencedByResource`).
+fn reachable<'a>(referrer: &Resource, resources: &'a Resources) -> Vec<&'a Resource> {
+    if referrer.is_cluster_scoped() {
+        return resources.iter().collect();
+    }
+    let namespace = referrer.id().namespace;
+    let bound = bound_namespaces(referrer);
+    resources
+        .iter()
+        .filter(|other| {
+            other.is_cluster_scoped()
+                || other.id().namespace == namespace
+                || bound.contains(other.namespace())
+        })
+        .collect()
+}
+
+fn bound_namespaces(referrer: &Resource) -> HashSet<&str> {
+    if referrer.kind() != "RoleBinding" {
+        return HashSet::new();
+    }
+    let subjects = referrer.value().get("subjects").and_then(Value::as_sequence).unwrap_or_default();
+    subjects
+        .iter()
+        .filter(|subject| subject.get_path(&["kind"]).and_then(Value::as_str) == Some("ServiceAccount"))
+        .filter_map(|subject| subject.get_path(&["namespace"])?.as_str())
+        .collect()
+}
+
+enum Failure {
+    Field(FieldProblem),
+    Ambiguous(Vec<String>),
+}
+
+impl From<FieldProblem> for Failure {
+    fn from(problem: FieldProblem) -> Self {
+        Self::Field(problem)
+    }
+}
+
+/// What one field of one object could refer to.
+struct Search<'a> {
+    referrer: &'a Resource,
+    target: &'a KindSelector,
+    is_role_reference: bool,
+    candidates: &'a [&'a Resource],
+}
+
+impl<'a> Search<'a> {
+    fn follow(&self, field: &mut Value, path: &str) -> Result<(), Failure> {
+        match field {
+            Value::Null => Ok(()),
+            Value::Mapping(map) => self.follow_map(map, path),
+            Value::Sequence(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let path = format!("{path}.{index}");
+                    match item {
+                        Value::Null => {}
+                        Value::Mapping(map) => self.follow_map(map, &path)?,
+                        Value::Sequence(_) => {
+                            return Err(FieldProblem::type_error(&path, "a string or a map", item).into());
+                        }
+                        scalar => self.follow_scalar(scalar, &path)?,
+                    }
+                }
+                Ok(())
+            }
+            scalar => self.follow_scalar(scalar, path),
+        }
+    }
+
+    /// A field that holds only a name: of several candidates with one name, any will do.
+    fn follow_scalar(&self, field: &mut Value, path: &str) -> Result<(), Failure> {
+        let Some(name) = self.readable(field, path)? else {
+            return Ok(());
+        };
+        let same = |first: &Resource, other: &Resource| first.name() == other.name();
+        if let Some(found) = self.select(name, self.candidates.to_vec(), same)? {
+            *field = found.name().into();
+        }
+        Ok(())
+    }
+
+    /// A field that holds a name and maybe a namespace.
+    fn follow_map(&self, map: &mut Mapping, path: &str) -> Result<(), Failure> {
+        let Some(name) = map.get("name") else {
+            return Err(FieldProblem::new(path, "it has no name").into());
+        };
+        let Some(name) = self.readable(name, &format!("{path}.name"))? else {
+            return Ok(());
+        };
+        let candidates = match map.get("namespace") {
+            None => self.candidates.to_vec(),
+            Some(namespace) => match self.readable(namespace, &format!("{path}.namespace"))? {
+                None => Vec::new(),
+                Some(namespace) => self.in_namespace(namespace),
+            },
+        };
+        let same = |first: &Resource, other: &Resource| {
+            first.name() == other.name() && first.namespace() == other.namespace()
+        };
+        if let Some(found) = self.select(name, candidates, same)? {
+            map.insert("name", found.name().into());
+            if !found.namespace().is_empty() {
+                map.insert("namespace", found.namespace().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of a reference. Where nothing that it could mean was ever renamed it need not be read.
+    fn readable<'b>(&self, field: &'b Value, path: &str) -> Result<Option<&'b str>, FieldProblem> {
+        match field {
+            Value::String(text) => Ok(Some(text)),
+            Value::Null => Ok(None),
+            _ if !self.candidates.iter().any(|candidate| was_of_kind(candidate, self.target)) => Ok(None),
+            other => Err(FieldProblem::type_error(path, "a string", other)),
+        }
+    }
+
+    /// The candidates that were in a namespace when they were loaded, or else those that are in it now.
+    fn in_namespace(&self, namespace: &str) -> Vec<&'a Resource> {
+        let is_in = |id: &Id| id.namespace.as_deref() == Some(namespace);
+        let of = |id: &dyn Fn(&Resource) -> Id| -> Vec<&'a Resource> {
+            self.candidates.iter().copied().filter(|candidate| is_in(&id(candidate))).collect()
+        };
+        let loaded = of(&Resource::original_id);
+        if loaded.is_empty() { of(&Resource::id) } else { loaded }
+    }
+
+    /// The one object that is meant (`selectReferral`).
+    fn select(
+        &self,
+        name: &str,
+        mut candidates: Vec<&'a Resource>,
+        are_same: impl Fn(&Resource, &Resource) -> bool,
+    ) -> Result<Option<&'a Resource>, Failure> {
+        candidates.retain(|candidate| candidate.previous.iter().any(|id| id.name == name));
+        candidates.retain(|candidate| was_of_kind(candidate, self.target));
+        if let Some(kind) = self.role_kind() {
+            candidates.retain(|candidate| was_of_kind(candidate, &kind));
+        }
+        if !self.referrer.is_cluster_scoped() {
+            let namespace = self.referrer.id().namespace;
+            candidates.retain(|candidate| {
+                candidate.is_cluster_scoped()
+                    || candidate.kind() == "ServiceAccount"
+                    || candidate.id().namespace == namespace
+            });
+        }
+        if candidates.len() > 1 {
+            candidates.retain(|candidate| share_affixes(candidate, self.referrer, Empty::MatchesAnything));
+        }
+        if candidates.len() > 1 {
+            candidates.retain(|candidate| share_affixes(candidate, self.referrer, Empty::MatchesEmpty));
+        }
+        let Some((first, rest)) = candidates.split_first() else {
+            return Ok(None);
+        };
+        if rest.iter().all(|other| are_same(first, other)) {
+            return Ok(Some(first));
+        }
+        Err(Failure::Ambiguous(candidates.iter().map(|candidate| candidate.id().to_string()).collect()))
+    }
+
+    /// The kind that a role reference names beside the name, if it names one.
+    fn role_kind(&self) -> Option<KindSelector> {
+        if !self.is_role_reference {
+            return None;
+        }
+        let part = |key| self.referrer.value().get("roleRef")?.get_path(&[key])?.as_str();
+        Some(KindSelector::new(part("apiGroup")?, "", part("kind")?))
+    }
+}
+
+fn was_of_kind(candidate: &Resource, kind: &KindSelector) -> bool {
+    candidate.previous.iter().any(|id| kind.selects(id))
+}
+
+/// What an object without prefixes or suffixes has in common with one that has some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    MatchesAnything,
+    MatchesEmpty,
+}
+
+/// Whether two objects were given the same prefixes and suffixes by the outermost kustomizations
+/// (`PrefixesSuffixesEquals`).
+fn share_affixes(one: &Resource, other: &Resource, empty: Empty) -> bool {
+    let same = |one: &[String], other: &[String]| {
+        if empty == Empty::MatchesAnything && (one.is_empty() || other.is_empty()) {
+            return true;
+        }
+        one.is_empty() == other.is_empty() && (one.ends_with(other) || other.ends_with(one))
+    };
+    same(&one.prefixes, &other.prefixes) && same(&one.suffixes, &other.suffixes)
+}

@@ -1,0 +1,122 @@
+//! From a sealed file to values.
+
+use manifest_yaml::syntax::{Anchors, Content, Document, Node};
+use manifest_yaml::{Limits, Mapping, Value};
+
+use crate::data_key::DataKeySource;
+use crate::error::{LeafError, OpenError};
+use crate::format::Format;
+use crate::metadata::SOPS_KEY;
+use crate::scalar::{Kind, Scalar};
+use crate::unseal::{Comments, Unsealed, unseal};
+use crate::walk::{self, Step};
+
+/// A sealed file, opened and authenticated.
+pub struct Opened {
+    /// Its documents, without the `sops` block and without sealed comments; documents that hold nothing else are left
+    /// out. Every scalar that was sealed is a [`Value::Sensitive`], typed as it was; times are strings, as they are in
+    /// Kubernetes after sops decrypted them.
+    pub documents: Vec<Value>,
+}
+
+/// Opens a sealed file: recovers its data key, opens its values, checks its message authentication code. There is no
+/// way around the last.
+pub fn open(text: &str, format: Format, keys: &dyn DataKeySource, limits: &Limits) -> Result<Opened, OpenError> {
+    let stream = format.parse(text, limits).map_err(OpenError::Parse)?;
+    let unsealed = unseal(&stream, format, keys, Comments::Ignored)?;
+    let mut documents = Vec::new();
+    for document in stream.documents() {
+        let builder = Builder {
+            anchors: document.anchors(),
+            leaves: LeavesBySpan(&unsealed),
+            format,
+            steps: Vec::new(),
+        };
+        documents.extend(builder.document(document)?);
+    }
+    Ok(Opened { documents })
+}
+
+/// The opened leaves, to be found by where they are written. No two overlap, and they are in order.
+struct LeavesBySpan<'a, 'b>(&'b Unsealed<'a>);
+
+impl LeavesBySpan<'_, '_> {
+    fn find(&self, node: &Node) -> Option<&Scalar<'static>> {
+        let leaves = &self.0.leaves;
+        let index = leaves
+            .binary_search_by_key(&node.span.start, |leaf| leaf.node.span.start)
+            .ok()?;
+        leaves
+            .get(index)
+            .filter(|leaf| std::ptr::eq(leaf.node, node))
+            .map(|leaf| &leaf.scalar)
+    }
+}
+
+struct Builder<'a, 'b> {
+    anchors: Anchors<'a>,
+    leaves: LeavesBySpan<'a, 'b>,
+    format: Format,
+    /// Where the builder is, for errors.
+    steps: Vec<Step<'a>>,
+}
+
+impl<'a> Builder<'a, '_> {
+    /// The value of a document without its `sops` entry; `None` if nothing is left.
+    fn document(mut self, document: &'a Document) -> Result<Option<Value>, OpenError> {
+        let Some(entries) = document.root.as_ref().and_then(Node::as_entries) else {
+            return Ok(None);
+        };
+        let content = entries.iter().filter(|(key, _)| key.as_scalar() != Some(SOPS_KEY));
+        let mapping = self.mapping(content)?;
+        Ok((!mapping.is_empty()).then_some(Value::Mapping(mapping)))
+    }
+
+    /// The value of a node; `None` for a comment that is sealed as an item of a list.
+    fn value(&mut self, node: &'a Node) -> Result<Option<Value>, OpenError> {
+        // The walk has followed every alias before.
+        let node = self.anchors.follow(node).unwrap_or(node);
+        match &node.content {
+            Content::Mapping { entries, .. } => Ok(Some(Value::Mapping(self.mapping(entries.iter())?))),
+            Content::Sequence { items, .. } => {
+                let mut values = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    self.steps.push(Step::Index(index));
+                    values.extend(self.value(item)?);
+                    self.steps.pop();
+                }
+                Ok(Some(Value::Sequence(values)))
+            }
+            Content::Scalar { .. } | Content::Alias(_) => self.scalar(node).map_err(|error| OpenError::Leaf {
+                position: node.position,
+                path: walk::key_path(&self.steps),
+                error,
+            }),
+        }
+    }
+
+    fn mapping(&mut self, entries: impl Iterator<Item = &'a (Node, Node)>) -> Result<Mapping, OpenError> {
+        let mut mapping = Mapping::new();
+        for (key, value) in entries {
+            // The walk has refused every other key.
+            let Some(key) = key.as_scalar() else { continue };
+            self.steps.push(Step::Key(key));
+            if let Some(value) = self.value(value)? {
+                mapping.insert(key, value);
+            }
+            self.steps.pop();
+        }
+        Ok(mapping)
+    }
+
+    fn scalar(&self, node: &Node) -> Result<Option<Value>, LeafError> {
+        match self.leaves.find(node) {
+            Some(opened) if opened.kind() == Kind::Comment => Ok(None),
+            Some(opened) => opened.to_sensitive().map(Value::Sensitive).map(Some),
+            None => match Scalar::resolve(node, self.format)? {
+                Some(scalar) => scalar.to_value().map(Some),
+                None => Ok(Some(Value::Null)),
+            },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The real `sops`, built by `make tools`, and a scratch directory for it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sops::{AgeIdentities, AgeRecipient, Format};
+
+/// A key pair of age's own making, and a directory that is removed at the end.
+pub struct Oracle {
+    directory: PathBuf,
+    pub identities: AgeIdentities,
+    pub recipient: AgeRecipient,
+}
+
+impl Oracle {
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("sops-oracle-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let made = Command::new(tool("age-keygen")).output().unwrap();
+        assert!(made.status.success());
+        let text = String::from_utf8(made.stdout).unwrap();
+        std::fs::write(directory.join("keys.txt"), &text).unwrap();
+        let identities = AgeIdentities::parse(&text).unwrap();
+        let recipient = identities.recipients().next().unwrap().clone();
+        Self {
+            directory,
+            identities,
+            recipient,
+        }
+    }
+
+    /// What `sops encrypt` makes of a text.
+    pub fn encrypt(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
+        let recipient = self.recipient.to_string();
+        let mut all = vec!["encrypt", "--age", &recipient];
+        all.extend(arguments);
+        self.run(format, text, &all)
+    }
+
+    /// What `sops decrypt` makes of a text, as the given format.
+    pub fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
+        self.run(format, text, &["decrypt", "--output-type", output])
+    }
+
+    fn run(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
+        let input = match format {
+            Format::Yaml => "yaml",
+            Format::Json => "json",
+        };
+        let mut command = Command::new(tool("sops"));
+        command
+            .args(arguments)
+            .args(["--input-type", input, "--filename-override", &format!("file.{input}"), "/dev/stdin"])
+            .env_clear()
+            .env("HOME", &self.directory)
+            .env("SOPS_AGE_KEY_FILE", self.directory.join("keys.txt"))
+            .env("SOPS_CONFIG", "/dev/null")
+            .current_dir(&self.directory);
+        let output = feed(command, text);
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn feed(mut command: Command, text: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = text.to_owned();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(text.as_bytes());
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+fn tool(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin").join(name);
+    assert!(path.exists(), "{} is missing: run `make tools`", path.display());
+    path
+}

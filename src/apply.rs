@@ -1,0 +1,272 @@
+//! Step 6: what changed. It takes an [`Intended`], so whatever is done here is on record already.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use tokio::time::Instant;
+
+use crate::api::InventoryEntry;
+use crate::audit::{ActionRecord, Intended, Intent};
+use crate::cluster::{ApplyMode, ClusterError, Sensitivity, Session};
+use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
+use crate::observe::{CONCURRENCY, State, Target, look_again};
+use crate::plan::{Action, ObjectFailure, Plan, action, failure};
+
+/// How long CustomResourceDefinitions and Namespaces of a commit may take to be usable, as in Flux.
+pub const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often that is looked at.
+const ESTABLISH_POLL: Duration = Duration::from_millis(100);
+/// Annotations that keep an object from being pruned, ours and Flux's.
+const PRUNE: [&str; 2] = ["fluxops.dev/prune", "kustomize.toolkit.fluxcd.io/prune"];
+const RECONCILE: [&str; 2] = ["fluxops.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"];
+
+/// What really was done, and what is there now.
+#[must_use = "its intent has to be completed in the audit log"]
+pub struct Applied {
+    /// What has to be told to the audit log.
+    pub intent: Intent,
+    /// What was done to which object.
+    pub changes: Vec<Change>,
+    /// What could not be done.
+    pub failures: Vec<ObjectFailure>,
+    /// Everything of ours that is in the cluster now, as far as is known.
+    pub inventory: Vec<InventoryEntry>,
+}
+
+/// One object and what was done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which object.
+    pub object: ObjectRef,
+    /// What was done.
+    pub action: Action,
+}
+
+/// Carries out what was intended. The first stage that fails is the last that runs.
+pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applied {
+    let (plan, intent) = intended.into_parts();
+    let Plan { stages, prune, inventory: former } = plan;
+    let mut work = Work { session, owner, changes: Vec::new(), failures: Vec::new(), present: BTreeSet::new() };
+    let kept = former.iter().filter(|object| prune.contains(object));
+    work.present.extend(kept.cloned());
+    let mut stages = stages.into_iter();
+    for stage in stages.by_ref() {
+        work.run_stage(stage, &former).await;
+        if !work.failures.is_empty() {
+            break;
+        }
+    }
+    // What was not reached is still what it was.
+    for target in stages.flatten() {
+        work.keep(target.manifest.object(), &former);
+    }
+    if work.failures.is_empty() {
+        for object in prune {
+            work.prune(object).await;
+        }
+    }
+    let Work { changes, failures, present, .. } = work;
+    let inventory = present.iter().map(ObjectRef::to_inventory_entry).collect();
+    Applied { intent, changes, failures, inventory }
+}
+
+struct Work<'a> {
+    session: &'a Session,
+    owner: &'a Key,
+    changes: Vec<Change>,
+    failures: Vec<ObjectFailure>,
+    present: BTreeSet<ObjectRef>,
+}
+
+impl Work<'_> {
+    /// A dry run of what waited for an earlier stage, then, if nothing is wrong with any, the whole stage.
+    async fn run_stage(&mut self, targets: Vec<Target>, former: &[ObjectRef]) {
+        let mut ready = Vec::with_capacity(targets.len());
+        let mut waited = Vec::new();
+        for target in targets {
+            let object = target.manifest.object().clone();
+            let looked = match target.state {
+                State::Waiting => look_again(self.session, target, Timestamp::now()).await,
+                _ => Ok(target),
+            };
+            match looked {
+                Ok(target) => match failure(&target).or_else(|| still_waiting(&target)) {
+                    Some(failure) => waited.push(failure),
+                    None => ready.push(target),
+                },
+                Err(error) => waited.push(failed(object, &error, Sensitivity::Sensitive)),
+            }
+        }
+        if !waited.is_empty() {
+            for object in waited.iter().map(|failure| &failure.object).chain(ready.iter().map(|t| t.manifest.object())) {
+                if former.iter().any(|known| known.identity() == object.identity()) {
+                    self.present.insert(object.clone());
+                }
+            }
+            self.failures.append(&mut waited);
+            return;
+        }
+        let session = self.session;
+        let outcomes: Vec<_> =
+            stream::iter(ready).map(|target| apply_one(session, target)).buffered(CONCURRENCY).collect().await;
+        let mut established = Vec::new();
+        for (target, outcome) in outcomes {
+            let object = target.manifest.object().clone();
+            match outcome {
+                Ok(None) => self.keep(&object, former),
+                Ok(Some(action)) => {
+                    self.present.insert(object.clone());
+                    if action != Action::None && needs_establishing(&object) {
+                        established.push(object.clone());
+                    }
+                    self.changes.push(Change { object, action });
+                }
+                Err(error) => {
+                    // The request may have been carried out though its answer was lost.
+                    if error.is_transient() {
+                        self.present.insert(object.clone());
+                    }
+                    self.keep(&object, former);
+                    self.failures.push(failed(object, &error, target.manifest.sensitivity()));
+                }
+            }
+        }
+        self.establish(established).await;
+    }
+
+    /// What was ours before and was not touched is ours still.
+    fn keep(&mut self, object: &ObjectRef, former: &[ObjectRef]) {
+        if former.iter().any(|known| known.identity() == object.identity()) {
+            self.present.insert(object.clone());
+        }
+    }
+
+    /// Waits until new kinds and namespaces can be used.
+    async fn establish(&mut self, objects: Vec<ObjectRef>) {
+        if objects.is_empty() {
+            return;
+        }
+        let deadline = Instant::now() + ESTABLISH_TIMEOUT;
+        for object in objects {
+            loop {
+                match is_established(self.session, &object).await {
+                    Ok(true) => break,
+                    Ok(false) if Instant::now() < deadline => tokio::time::sleep(ESTABLISH_POLL).await,
+                    Ok(false) => {
+                        let message = format!("it was applied, but is not usable after {} s", ESTABLISH_TIMEOUT.as_secs());
+                        self.failures.push(ObjectFailure { object, reason: "NotEstablished".to_owned(), message });
+                        break;
+                    }
+                    Err(error) => {
+                        self.failures.push(failed(object, &error, Sensitivity::Clear));
+                        break;
+                    }
+                }
+            }
+        }
+        self.session.forget_resources().await;
+    }
+
+    /// Deletes an object that left the source, if it is there, ours, and not protected.
+    async fn prune(&mut self, object: ObjectRef) {
+        match prune_one(self.session, &object, self.owner).await {
+            Ok(Pruned::Deleted) => {
+                self.present.remove(&object);
+                self.changes.push(Change { object, action: Action::Delete });
+            }
+            Ok(Pruned::NotOurs) => {
+                tracing::info!(%object, "not pruned: it is gone, protected, or belongs to somebody else");
+                self.present.remove(&object);
+            }
+            Err(error) => self.failures.push(failed(object, &error, Sensitivity::Sensitive)),
+        }
+    }
+}
+
+/// What came of pruning an object.
+enum Pruned {
+    Deleted,
+    NotOurs,
+}
+
+async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<Action>, ClusterError>) {
+    let Some(wanted) = action(&target.state) else { return (target, Ok(None)) };
+    if wanted == Action::None {
+        return (target, Ok(Some(Action::None)));
+    }
+    let Some(resource) = &target.resource else { return (target, Err(ClusterError::Unaddressable)) };
+    let body = manifest_yaml::to_json_exposed(target.manifest.body());
+    let outcome = session.apply(target.manifest.object(), resource, body, ApplyMode::Persist).await;
+    (target, outcome.map(|_| Some(wanted)))
+}
+
+async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result<Pruned, ClusterError> {
+    let Some(resource) = session.resource(object).await? else { return Ok(Pruned::NotOurs) };
+    let Some(live) = session.metadata(object, &resource).await? else { return Ok(Pruned::NotOurs) };
+    let label = |key: &str, value: &str| live.labels.get(key).is_some_and(|found| *found == label_value(value));
+    let ours = label(DELIVERY_LABEL, &owner.name) && label(NAMESPACE_LABEL, &owner.namespace);
+    let disabled = |keys: &[&str]| {
+        keys.iter().any(|key| live.annotations.get(*key).is_some_and(|value| value.eq_ignore_ascii_case("disabled")))
+    };
+    if !ours || disabled(&PRUNE) || disabled(&RECONCILE) {
+        return Ok(Pruned::NotOurs);
+    }
+    match session.delete(object, &resource, &live.uid).await {
+        // Somebody made a new object of that name in between: that one is not ours.
+        Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::CONFLICT => Ok(Pruned::NotOurs),
+        other => other.map(|()| Pruned::Deleted),
+    }
+}
+
+fn needs_establishing(object: &ObjectRef) -> bool {
+    matches!(
+        (object.group.as_str(), object.kind.as_str()),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") | ("", "Namespace")
+    )
+}
+
+async fn is_established(session: &Session, object: &ObjectRef) -> Result<bool, ClusterError> {
+    let Some(resource) = session.resource(object).await? else { return Ok(false) };
+    let Some(live) = session.read::<Json>(object, &resource).await? else { return Ok(false) };
+    if object.kind == "Namespace" {
+        return Ok(live.pointer("/status/phase").and_then(Json::as_str) == Some("Active"));
+    }
+    let conditions = live.pointer("/status/conditions").and_then(Json::as_array);
+    Ok(conditions.into_iter().flatten().any(|condition| {
+        condition.get("type").and_then(Json::as_str) == Some("Established")
+            && condition.get("status").and_then(Json::as_str) == Some("True")
+    }))
+}
+
+fn still_waiting(target: &Target) -> Option<ObjectFailure> {
+    matches!(target.state, State::Waiting).then(|| ObjectFailure {
+        object: target.manifest.object().clone(),
+        reason: "UnknownKind".to_owned(),
+        message: "its CustomResourceDefinition was applied, but the cluster does not serve it".to_owned(),
+    })
+}
+
+fn failed(object: ObjectRef, error: &ClusterError, sensitivity: Sensitivity) -> ObjectFailure {
+    ObjectFailure { object, reason: error.reason().to_owned(), message: error.describe(sensitivity) }
+}
+
+impl Applied {
+    /// What was done, for the log.
+    pub fn to_records(&self) -> Vec<ActionRecord> {
+        let done = self.changes.iter().filter(|change| change.action != Action::None).map(|change| ActionRecord {
+            object: change.object.to_string(),
+            action: change.action.to_string(),
+            error: None,
+        });
+        let failed = self.failures.iter().map(|failure| ActionRecord {
+            object: failure.object.to_string(),
+            action: "failed".to_owned(),
+            error: Some(failure.reason.clone()),
+        });
+        done.chain(failed).collect()
+    }
+}

@@ -1,0 +1,53 @@
+//! The audit log: what was about to be done, and how it ended, in a chain that shows tampering.
+//!
+//! One JSON object a line, in `audit.jsonl`. The last member of each is `hash`: SHA-256 over the bytes of the
+//! line without that member; the member `previous` is the hash of the line before. What was written cannot be
+//! changed without the chain showing it. A cut tail or a rewrite of the whole does not show in the file alone:
+//! that is why the newest hash, the head, is published in statuses and messages.
+//!
+//! Nothing is written to the cluster before its intent is on disk: only [`AuditLog::record`] makes an
+//! [`Intended`], and only an [`Intended`] can be applied.
+
+mod log;
+mod record;
+mod verify;
+
+pub use log::{AuditError, AuditLog};
+pub use record::{ActionRecord, Event, Record, Subject};
+pub use verify::{ChainBreak, Verified, read, verify_chain};
+
+use crate::plan::Plan;
+
+/// The number of the record format. A reader refuses what is newer.
+pub const SCHEMA: u32 = 1;
+/// The file that records are appended to.
+pub const CURRENT_FILE: &str = "audit.jsonl";
+/// How large the file grows before it is set aside as `audit-<first sequence number>.jsonl`.
+pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// The longest line that is read. Longer ones are a broken chain, not a reason to use up the memory.
+pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A plan that is on record. It can be applied, once.
+///
+/// ```compile_fail
+/// fn twice(intended: fluxops::audit::Intended) -> (fluxops::audit::Intended, fluxops::audit::Intended) {
+///     (intended.clone(), intended)
+/// }
+/// ```
+pub struct Intended {
+    plan: Plan,
+    intent: Intent,
+}
+
+/// The obligation to record how an intent ended.
+pub struct Intent {
+    sequence: u64,
+    subject: Subject,
+}
+
+impl Intended {
+    /// The plan to carry out, and what has to be told to the log afterwards.
+    pub(crate) fn into_parts(self) -> (Plan, Intent) {
+        (self.plan, self.intent)
+    }
+}

@@ -1,0 +1,65 @@
+//! `fluxops build`: what the pipeline would make of a folder.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{CommandError, Console, Exit, read_secret_file};
+use crate::api::CommonMetadata;
+use crate::files::{Files, Keys, Tree};
+use crate::render::{Folder, Rendering, render};
+
+#[derive(Args)]
+#[command(after_help = "Example: fluxops build clusters/home --age-key-file ~/keys.txt")]
+pub(super) struct Arguments {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Print sensitive values instead of ***
+    #[arg(long)]
+    show_secrets: bool,
+    /// age identities that open the sealed files
+    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
+    age_key_file: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    let Arguments { directory, show_secrets, age_key_file } = arguments;
+    let keys = match age_key_file {
+        Some(path) => Keys::parse([read_secret_file(path)?.as_str()]).map_err(CommandError::unusable)?,
+        None => Keys::default(),
+    };
+    let (root, folder) = root_and_folder(directory)?;
+    let rendering = Rendering {
+        folder: Folder::parse(&folder).map_err(CommandError::unusable)?,
+        target_namespace: None,
+        common_metadata: CommonMetadata::default(),
+        owner: None,
+    };
+    let tree = Tree::folder(&root);
+    let files = Files::new(&tree, &keys).map_err(CommandError::unusable)?;
+    let rendered = render(&files, &rendering).map_err(|error| CommandError::new(Exit::Negative, crate::chain(&error)))?;
+    for (index, manifest) in rendered.manifests().iter().enumerate() {
+        if index > 0 {
+            writeln!(console.output, "---")?;
+        }
+        let document = if *show_secrets {
+            manifest_yaml::to_yaml_exposed(manifest.body())
+        } else {
+            Zeroizing::new(manifest_yaml::to_yaml_masked(manifest.body()))
+        };
+        console.output.write_all(document.as_bytes())?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The root that paths may not leave, and the folder below it: in a Git work tree its top, as in the cluster.
+fn root_and_folder(directory: &Path) -> Result<(PathBuf, String), CommandError> {
+    let directory = directory.canonicalize().map_err(|error| {
+        CommandError::new(Exit::Unusable, format!("failed to open {}: {error}", directory.display()))
+    })?;
+    let root = directory.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&directory);
+    let folder = directory.strip_prefix(root).unwrap_or(Path::new(""));
+    Ok((root.to_owned(), folder.to_string_lossy().into_owned()))
+}

@@ -1,0 +1,141 @@
+//! `fluxops run`: the reconciler.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{ClusterArguments, CommandError, Console, Exit, Format, StateArguments, read_secret_file, table};
+use crate::audit::AuditLog;
+use crate::cluster::Cluster;
+use crate::controller::{Controller, Line, Outcome, list, watch};
+use crate::files::Keys;
+use crate::notify::Notifications;
+use crate::reconcile::Context;
+use crate::store::{Definitions, Folder, InCluster, Store};
+
+/// How many changes may wait while the controller is busy.
+const PENDING_CHANGES: usize = 256;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// A file or folder with GitSource, Delivery and Notifier documents, and the Secrets they refer to; without it,
+    /// custom resources in the cluster are reconciled
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Reconcile every object once, print a table, and exit: 0 all are ready, 1 some are not
+    #[arg(long)]
+    once: bool,
+    /// age identities for Deliveries that name no Secret with their own
+    #[arg(long, value_name = "FILE")]
+    age_key_file: Option<PathBuf>,
+    /// How the results of --once are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    state: StateArguments,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    let Arguments { config, once, age_key_file, output, state, cluster } = arguments;
+    let state_dir = state.state_dir;
+    prepare_state_dir(&state_dir)?;
+    let age_keys = match &age_key_file {
+        Some(path) => {
+            let text = read_secret_file(path)?;
+            // Looked at now, so that a bad key stops the start and not the first sealed file.
+            Keys::parse([text.as_str()]).map_err(CommandError::unusable)?;
+            Some(text)
+        }
+        None => None,
+    };
+    let folder = match &config {
+        Some(path) => Some(Folder::read(path, &state_dir).map_err(CommandError::unusable)?),
+        None => None,
+    };
+    let cluster = cluster.find().await?;
+    let audit = AuditLog::open(&state_dir, Timestamp::now()).map_err(CommandError::unusable)?;
+    let notifications = Notifications::open(&state_dir).map_err(CommandError::unusable)?;
+    let (store, definitions) = match folder {
+        Some((folder, definitions)) => (Store::Folder(folder), definitions),
+        None if once => (Store::InCluster(InCluster::new(cluster.clone())), listed(&cluster).await?),
+        None => (Store::InCluster(InCluster::new(cluster.clone())), Definitions::default()),
+    };
+    let in_cluster = matches!(store, Store::InCluster(_));
+    let context = Arc::new(Context { cluster: cluster.clone(), store, audit, state_dir, age_keys });
+    let controller = Controller::new(context, notifications, definitions);
+    if once {
+        return print(&controller.once().await, output, console);
+    }
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone())?);
+    let (sender, changes) = mpsc::channel(PENDING_CHANGES);
+    if in_cluster {
+        let client = cluster.client().map_err(CommandError::unusable)?;
+        tokio::spawn(watch(client, sender.clone(), stop.clone()));
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = cluster.name(), "fluxops is running");
+    controller.run(changes, stop).await;
+    // Kept until here: a channel without senders would be ready all the time.
+    drop(sender);
+    tracing::info!("fluxops has stopped");
+    Ok(Exit::Success)
+}
+
+async fn listed(cluster: &Cluster) -> Result<Definitions, CommandError> {
+    let client = cluster.client().map_err(CommandError::unusable)?;
+    list(&client).await.map_err(|_| {
+        let message = "failed to list our objects: is the API server there, and are the CRDs installed (`fluxops crds`)?";
+        CommandError::new(Exit::Unusable, message)
+    })
+}
+
+fn prepare_state_dir(path: &std::path::Path) -> Result<(), CommandError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| {
+        let message = format!("failed to make the state directory {}: {error}; choose one with --state-dir", path.display());
+        CommandError::new(Exit::Unusable, message)
+    })
+}
+
+/// Stops cleanly on SIGTERM and SIGINT.
+fn stop_on_signal(stop: CancellationToken) -> Result<impl Future<Output = ()>, CommandError> {
+    let listen = |kind| signal(kind).map_err(CommandError::from);
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: running reconciles get to finish");
+        stop.cancel();
+    })
+}
+
+fn print(lines: &[Line], format: Format, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    match format {
+        Format::Json => writeln!(console.output, "{}", serde_json::json!(lines))?,
+        Format::Text => {
+            let row = |line: &Line| {
+                vec![
+                    line.object.clone(),
+                    format!("{:?}", line.outcome),
+                    line.revision.clone().unwrap_or_else(|| "-".to_owned()),
+                    line.signer.clone().unwrap_or_else(|| "-".to_owned()),
+                    line.message.clone(),
+                ]
+            };
+            let rows: Vec<_> = lines.iter().map(row).collect();
+            table(console.output, &["OBJECT", "OUTCOME", "REVISION", "SIGNER", "MESSAGE"], &rows)?;
+        }
+    }
+    let all_ready = lines.iter().all(|line| line.outcome != Outcome::NotReady);
+    Ok(if all_ready { Exit::Success } else { Exit::Negative })
+}

@@ -1,0 +1,382 @@
+//! The only file that speaks to the API server.
+//!
+//! Requests are made by hand on kube's client and its connections: a body that may hold secrets is bytes that
+//! were written for this one request, and a reply never becomes part of an error without passing through
+//! [`Refusal`], which keeps the server's words apart from what may be shown.
+
+mod error;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+pub use error::{Cause, ClusterError, Refusal, Sensitivity};
+
+use crate::name::{FIELD_MANAGER, Key, ObjectRef};
+
+/// How long the API server may take for one request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How large a reply may be. The API server's own objects are bound by etcd at 1.5 MiB; lists are paged.
+pub const MAX_REPLY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Asks for metadata only: of a Secret, nothing comes back that is secret.
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const JSON: &str = "application/json";
+
+/// Which cluster, and as whom.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterOptions {
+    /// A kubeconfig file; the usual places when absent.
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// A context in it; its current one when absent.
+    pub context: Option<String>,
+}
+
+/// A cluster that can be reached.
+#[derive(Clone)]
+pub struct Cluster {
+    config: kube::Config,
+    name: Arc<str>,
+}
+
+/// As whom requests are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// As the user of the kubeconfig, or the pod's own service account.
+    Itself,
+    /// As a service account that is impersonated.
+    ServiceAccount(Key),
+}
+
+/// Connections to the API server. When it is dropped they are closed, and the buffers that carried secrets are
+/// freed and, by the allocator, wiped.
+pub struct Session {
+    client: kube::Client,
+    actor: Actor,
+    resources: Mutex<HashMap<String, Arc<ResourceList>>>,
+}
+
+/// How a kind is addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// The plural in the path.
+    pub plural: String,
+    /// Whether its objects live in namespaces.
+    pub scope: Scope,
+}
+
+/// Whether objects live in namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// They do.
+    Namespaced,
+    /// They do not.
+    Cluster,
+}
+
+/// Whether an apply is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// The server says what it would do.
+    DryRun,
+    /// The server does it.
+    Persist,
+}
+
+/// What a server says of an object without saying what is in it.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// The name.
+    pub name: String,
+    /// The identity over its life.
+    pub uid: String,
+    /// The labels.
+    pub labels: HashMap<String, String>,
+    /// The annotations.
+    pub annotations: HashMap<String, String>,
+    /// Who owns which field.
+    pub managed_fields: Json,
+    /// When its deletion was asked for.
+    pub deletion_timestamp: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct ResourceList {
+    resources: Vec<ResourceEntry>,
+}
+
+#[derive(Deserialize)]
+struct ResourceEntry {
+    name: String,
+    kind: String,
+    namespaced: bool,
+}
+
+#[derive(Deserialize)]
+struct MetadataReply {
+    metadata: Metadata,
+}
+
+impl Cluster {
+    /// Finds the cluster: the given kubeconfig, the usual one, or the one this runs in.
+    pub async fn find(options: &ClusterOptions) -> Result<Self, ClusterError> {
+        let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+        let config = match &options.kubeconfig {
+            Some(path) => {
+                let file = Kubeconfig::read_from(path).map_err(ClusterError::kubeconfig)?;
+                kube::Config::from_custom_kubeconfig(file, &chosen).await.map_err(ClusterError::kubeconfig)?
+            }
+            None if options.context.is_some() => {
+                kube::Config::from_kubeconfig(&chosen).await.map_err(ClusterError::kubeconfig)?
+            }
+            None => kube::Config::infer().await.map_err(ClusterError::infer)?,
+        };
+        let name = config.cluster_url.host().unwrap_or("kubernetes").to_owned();
+        let name = options.context.clone().unwrap_or(name);
+        Ok(Self { config, name: name.into() })
+    }
+
+    /// What people call it: the context, or the host of the API server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace that the kubeconfig or the pod is in.
+    pub fn default_namespace(&self) -> &str {
+        &self.config.default_namespace
+    }
+
+    /// A client of kube's own, for watches of our kinds and events; nothing secret may pass through it.
+    pub fn client(&self) -> Result<kube::Client, ClusterError> {
+        kube::Client::try_from(self.config.clone()).map_err(ClusterError::client)
+    }
+
+    /// New connections, as somebody.
+    pub fn session(&self, actor: Actor) -> Result<Session, ClusterError> {
+        Ok(Session { client: self.client()?, actor, resources: Mutex::default() })
+    }
+}
+
+impl Session {
+    /// How the kind of an object is addressed; nothing if the server does not know it.
+    pub async fn resource(&self, object: &ObjectRef) -> Result<Option<Resource>, ClusterError> {
+        let api_version = object.api_version();
+        let known = self.resources.lock().await.get(&api_version).cloned();
+        let list = match known {
+            Some(list) => list,
+            None => {
+                let path = group_path(&api_version);
+                let reply: Option<ResourceList> = absent_as_none(self.get(&path, JSON).await)?;
+                let Some(list) = reply else { return Ok(None) };
+                let list = Arc::new(list);
+                self.resources.lock().await.insert(api_version, Arc::clone(&list));
+                list
+            }
+        };
+        let entry = list.resources.iter().find(|entry| entry.kind == object.kind && !entry.name.contains('/'));
+        Ok(entry.map(|entry| Resource {
+            plural: entry.name.clone(),
+            scope: if entry.namespaced { Scope::Namespaced } else { Scope::Cluster },
+        }))
+    }
+
+    /// Forgets which kinds there are, after CustomResourceDefinitions were applied.
+    pub async fn forget_resources(&self) {
+        self.resources.lock().await.clear();
+    }
+
+    /// What the server has under this name, without its content.
+    pub async fn metadata(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+    ) -> Result<Option<Metadata>, ClusterError> {
+        let reply: Option<MetadataReply> =
+            absent_as_none(self.get(&object_path(object, resource), METADATA_ONLY).await)?;
+        Ok(reply.map(|reply| reply.metadata))
+    }
+
+    /// Applies an object, or asks what applying would do. The reply has metadata only.
+    pub async fn apply(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        body: Zeroizing<Vec<u8>>,
+        mode: ApplyMode,
+    ) -> Result<Metadata, ClusterError> {
+        let dry_run = match mode {
+            ApplyMode::DryRun => "&dryRun=All",
+            ApplyMode::Persist => "",
+        };
+        let uri = format!(
+            "{}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict{dry_run}",
+            object_path(object, resource)
+        );
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(uri)
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
+        let reply: MetadataReply = self.send(request, Body::from(body.to_vec())).await?;
+        Ok(reply.metadata)
+    }
+
+    /// Deletes an object if it still is the one that was seen.
+    pub async fn delete(&self, object: &ObjectRef, resource: &Resource, uid: &str) -> Result<(), ClusterError> {
+        let options = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        });
+        let request = Request::builder()
+            .method(Method::DELETE)
+            .uri(object_path(object, resource))
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, JSON);
+        absent_as_none(self.send::<Json>(request, Body::from(options.to_string().into_bytes())).await).map(drop)
+    }
+
+    /// A whole object. Not for Secrets, but for those that are read on purpose.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+    ) -> Result<Option<T>, ClusterError> {
+        absent_as_none(self.get(&object_path(object, resource), JSON).await)
+    }
+
+    /// Writes the status of one of our own objects, under a field manager of its own.
+    pub async fn apply_status(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        status: &Json,
+    ) -> Result<(), ClusterError> {
+        let body = serde_json::json!({
+            "apiVersion": object.api_version(),
+            "kind": object.kind,
+            "metadata": {"name": object.name, "namespace": object.namespace},
+            "status": status,
+        });
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{}/status?fieldManager=fluxops-status&force=true", object_path(object, resource)))
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
+        self.send::<Json>(request, Body::from(body.to_string().into_bytes())).await.map(drop)
+    }
+
+    /// Changes an object with a JSON merge patch (RFC 7386).
+    pub async fn merge(&self, object: &ObjectRef, resource: &Resource, patch: &Json) -> Result<(), ClusterError> {
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{}?fieldManager={FIELD_MANAGER}", object_path(object, resource)))
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, "application/merge-patch+json");
+        self.send::<Json>(request, Body::from(patch.to_string().into_bytes())).await.map(drop)
+    }
+
+    /// Creates an object whose content is no secret.
+    pub async fn create(&self, object: &ObjectRef, resource: &Resource, body: &Json) -> Result<(), ClusterError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}?fieldManager={FIELD_MANAGER}", collection_path(object, resource)))
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, JSON);
+        self.send::<Json>(request, Body::from(body.to_string().into_bytes())).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, uri: &str, accept: &str) -> Result<T, ClusterError> {
+        let request = Request::builder().method(Method::GET).uri(uri).header(header::ACCEPT, accept);
+        self.send(request, Body::empty()).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        mut request: http::request::Builder,
+        body: Body,
+    ) -> Result<T, ClusterError> {
+        if let Actor::ServiceAccount(Key { namespace, name }) = &self.actor {
+            request = request
+                .header("Impersonate-User", format!("system:serviceaccount:{namespace}:{name}"))
+                .header("Impersonate-Group", "system:serviceaccounts")
+                .header("Impersonate-Group", format!("system:serviceaccounts:{namespace}"))
+                .header("Impersonate-Group", "system:authenticated");
+        }
+        let request = request.body(body).map_err(|_| ClusterError::Unaddressable)?;
+        let answered = tokio::time::timeout(REQUEST_TIMEOUT, async {
+            let response = self.client.send(request).await.map_err(ClusterError::transport)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() { ClusterError::ReplyTooLarge } else { ClusterError::Cut }
+            })?;
+            Ok::<_, ClusterError>((status, Zeroizing::new(body.to_bytes().to_vec())))
+        });
+        let (status, body) = answered.await.map_err(|_| ClusterError::Timeout(REQUEST_TIMEOUT))??;
+        if status.is_success() {
+            serde_json::from_slice(&body).map_err(|_| ClusterError::Unintelligible(status))
+        } else {
+            Err(ClusterError::Refused(Refusal::read(status, &body)))
+        }
+    }
+}
+
+fn absent_as_none<T>(answer: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn group_path(api_version: &str) -> String {
+    if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") }
+}
+
+fn collection_path(object: &ObjectRef, resource: &Resource) -> String {
+    let group = group_path(&object.api_version());
+    match (resource.scope, &object.namespace) {
+        (Scope::Namespaced, Some(namespace)) => format!("{group}/namespaces/{namespace}/{}", resource.plural),
+        _ => format!("{group}/{}", resource.plural),
+    }
+}
+
+fn object_path(object: &ObjectRef, resource: &Resource) -> String {
+    format!("{}/{}", collection_path(object, resource), escape(&object.name))
+}
+
+/// Percent-encodes what may not stand in a path segment (RFC 3986 §3.3). Names of RBAC objects may have colons.
+fn escape(segment: &str) -> String {
+    use std::fmt::Write as _;
+    segment.bytes().fold(String::with_capacity(segment.len()), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_path() {
+        assert_eq!(escape("system:node-1.a"), "system:node-1.a");
+        assert_eq!(escape("../x?y#z"), "..%2Fx%3Fy%23z");
+    }
+}

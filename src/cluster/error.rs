@@ -1,0 +1,252 @@
+//! What can go wrong with the API server, in words that hold no secret.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+
+/// Why the API server did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// No usable kubeconfig.
+    #[error("failed to find a cluster: {0}; give --kubeconfig, set KUBECONFIG, or run in a cluster")]
+    Kubeconfig(String),
+    /// No client could be made of it.
+    #[error("failed to set up the connection to the API server: {0}")]
+    Client(String),
+    /// No answer.
+    #[error("failed to reach the API server: {0}")]
+    Unreachable(String),
+    /// The answer did not come in time.
+    #[error("failed to get an answer from the API server within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The connection ended in the middle of an answer.
+    #[error("failed to read the API server's answer: the connection was cut")]
+    Cut,
+    /// The answer is too large.
+    #[error("failed to read the API server's answer: it is over {} MiB", super::MAX_REPLY_BYTES / 1024 / 1024)]
+    ReplyTooLarge,
+    /// The answer is not what was asked for.
+    #[error("failed to understand the API server's answer ({0})")]
+    Unintelligible(StatusCode),
+    /// The name cannot be put into a request.
+    #[error("failed to address the object: its name cannot stand in a request")]
+    Unaddressable,
+    /// The answer is no.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl ClusterError {
+    pub(super) fn kubeconfig(error: kube::config::KubeconfigError) -> Self {
+        Self::Kubeconfig(error.to_string())
+    }
+
+    pub(super) fn infer(error: kube::config::InferConfigError) -> Self {
+        Self::Kubeconfig(error.to_string())
+    }
+
+    pub(super) fn client(error: kube::Error) -> Self {
+        Self::Client(error.to_string())
+    }
+
+    /// Nothing of a reply is in here: the connection failed before there was one.
+    pub(super) fn transport(error: kube::Error) -> Self {
+        let mut text = match &error {
+            kube::Error::HyperError(_) | kube::Error::Service(_) => String::new(),
+            _ => "the request failed".to_owned(),
+        };
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = cause.to_string();
+            source = cause.source();
+        }
+        Self::Unreachable(text)
+    }
+
+    /// Whether the server is away or overloaded, rather than the request wrong.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Cut | Self::Unintelligible(_) => true,
+            Self::Refused(refusal) => {
+                refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Kubeconfig(_) | Self::Client(_) | Self::ReplyTooLarge | Self::Unaddressable => false,
+        }
+    }
+
+    /// One word for a condition's reason.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Timeout(_) => "Timeout",
+            Self::Unreachable(_) | Self::Cut => "ClusterUnreachable",
+            Self::Unintelligible(_) | Self::ReplyTooLarge => "InvalidReply",
+            Self::Kubeconfig(_) | Self::Client(_) => "InvalidKubeconfig",
+            Self::Unaddressable => "InvalidName",
+        }
+    }
+
+    /// The error in words that fit the object it is about.
+    pub fn describe(&self, sensitivity: Sensitivity) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.describe(sensitivity),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Whether an object has scalars that nobody may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// It has none: the server's words about it may be shown.
+    Clear,
+    /// It has some, and the server may quote them.
+    Sensitive,
+}
+
+/// The API server's no (`metav1.Status`).
+///
+/// Its message is kept apart: it quotes the values that it refuses. `Debug` and `Display` leave it out.
+pub struct Refusal {
+    status: StatusCode,
+    reason: String,
+    causes: Vec<Cause>,
+    message: String,
+}
+
+/// One field that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The path to it.
+    pub field: String,
+    /// Why, in one word.
+    pub reason: String,
+}
+
+/// The longest message of a server that is passed on, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct StatusReply {
+    message: String,
+    reason: String,
+    details: Option<Details>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details {
+    causes: Vec<CauseReply>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CauseReply {
+    field: String,
+    reason: String,
+}
+
+impl Refusal {
+    /// Reads a reply; one that is no `Status` leaves the code alone.
+    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+        let reply: StatusReply = serde_json::from_slice(body).unwrap_or_default();
+        let causes = reply.details.unwrap_or_default().causes.into_iter();
+        Self {
+            status,
+            reason: one_word(reply.reason),
+            causes: causes
+                .filter(|cause| is_path(&cause.field))
+                .map(|cause| Cause { field: cause.field, reason: one_word(cause.reason) })
+                .collect(),
+            message: reply.message.chars().take(MAX_MESSAGE).collect(),
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason in one word.
+    pub fn reason(&self) -> &str {
+        if self.reason.is_empty() { self.status.canonical_reason().unwrap_or("Refused") } else { &self.reason }
+    }
+
+    /// The fields that are refused.
+    pub fn causes(&self) -> &[Cause] {
+        &self.causes
+    }
+
+    /// The refusal in words: the server's own only where it has nothing secret to quote.
+    pub fn describe(&self, sensitivity: Sensitivity) -> String {
+        match sensitivity {
+            Sensitivity::Clear if !self.message.is_empty() => self.message.clone(),
+            Sensitivity::Clear | Sensitivity::Sensitive => self.to_string(),
+        }
+    }
+}
+
+/// A reason is one word; what is not could be anything.
+fn one_word(reason: String) -> String {
+    if reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric()) { reason } else { String::new() }
+}
+
+/// A field path has no spaces or quotes; what has could hold a value.
+fn is_path(field: &str) -> bool {
+    !field.is_empty()
+        && field.len() <= 256
+        && field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/()*".contains(&byte))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the API server refused: {} ({})", self.reason(), self.status.as_u16())?;
+        for (index, cause) in self.causes.iter().enumerate() {
+            write!(formatter, "{} {}", if index == 0 { ":" } else { "," }, cause.field)?;
+            if !cause.reason.is_empty() {
+                write!(formatter, " {}", cause.reason)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLY: &[u8] = br#"{"kind":"Status","message":"Secret \"a\" is invalid: data[k]: Invalid value: \"hunter2\"",
+        "reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","field":"data[k]"},
+        {"reason":"FieldValueInvalid","field":"is \"hunter2\""}]}}"#;
+
+    #[test]
+    fn a_sensitive_object_shows_reason_and_path_alone() {
+        let refusal = Refusal::read(StatusCode::UNPROCESSABLE_ENTITY, REPLY);
+        let shown = refusal.describe(Sensitivity::Sensitive);
+        assert_eq!(shown, "the API server refused: Invalid (422): data[k] FieldValueInvalid");
+        for text in [shown, format!("{refusal:?}"), refusal.to_string()] {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clear_object_shows_the_servers_words() {
+        let refusal = Refusal::read(StatusCode::UNPROCESSABLE_ENTITY, REPLY);
+        assert!(refusal.describe(Sensitivity::Clear).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_reply_that_is_no_status_leaves_the_code() {
+        let refusal = Refusal::read(StatusCode::BAD_GATEWAY, b"<html>hunter2</html>");
+        assert_eq!(refusal.describe(Sensitivity::Clear), "the API server refused: Bad Gateway (502)");
+    }
+}

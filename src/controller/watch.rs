@@ -1,0 +1,86 @@
+//! What changes in the cluster, as changes to our definitions.
+
+use futures::{StreamExt as _, stream};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{GROUP, VERSION};
+use crate::name::{Key, Kind, ObjectName};
+use crate::store::{Definitions, InvalidDefinition, Parsed};
+
+/// What a watch saw.
+#[derive(Debug)]
+pub enum Change {
+    /// An object is there, or is another than before.
+    Set(Box<Parsed>),
+    /// An object is there and cannot be read.
+    Invalid(InvalidDefinition),
+    /// An object is gone.
+    Gone(ObjectName),
+}
+
+const KINDS: [(Kind, &str); 3] =
+    [(Kind::GitSource, "gitsources"), (Kind::Delivery, "deliveries"), (Kind::Notifier, "notifiers")];
+
+/// Lists our objects once, for a single run.
+pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
+    let mut definitions = Definitions::default();
+    for (kind, plural) in KINDS {
+        let api: kube::Api<DynamicObject> = kube::Api::all_with(client.clone(), &resource(kind, plural));
+        for object in api.list(&kube::api::ListParams::default()).await? {
+            match read(kind, object) {
+                Change::Set(parsed) => definitions.insert(*parsed),
+                Change::Invalid(invalid) => definitions.insert_invalid(invalid),
+                Change::Gone(_) => {}
+            }
+        }
+    }
+    Ok(definitions)
+}
+
+/// Watches our objects and sends what changes, until it is told to stop.
+pub async fn watch(client: kube::Client, changes: mpsc::Sender<Change>, stop: CancellationToken) {
+    let watches = KINDS.map(|(kind, plural)| {
+        let api: kube::Api<DynamicObject> = kube::Api::all_with(client.clone(), &resource(kind, plural));
+        watcher(api, watcher::Config::default())
+            .default_backoff()
+            .filter_map(move |event| std::future::ready(change(kind, event)))
+            .boxed()
+    });
+    let mut all = stream::select_all(watches);
+    while let Some(Some(change)) = stop.run_until_cancelled(all.next()).await {
+        if changes.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn change(kind: Kind, event: Result<watcher::Event<DynamicObject>, watcher::Error>) -> Option<Change> {
+    match event {
+        Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => Some(read(kind, object)),
+        Ok(watcher::Event::Delete(object)) => {
+            let namespace = object.metadata.namespace.unwrap_or_default();
+            let key = Key::new(&namespace, &object.metadata.name.unwrap_or_default()).ok()?;
+            Some(Change::Gone(ObjectName { kind, key }))
+        }
+        Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+        Err(_) => {
+            // The error may quote a reply; that it happened is all there is to say. The watch begins anew.
+            tracing::warn!(%kind, "the watch of our own objects was interrupted; is the API server there, and are the CRDs installed?");
+            None
+        }
+    }
+}
+
+fn read(kind: Kind, object: DynamicObject) -> Change {
+    match Parsed::read(kind, serde_json::to_value(object).unwrap_or_default()) {
+        Ok(parsed) => Change::Set(Box::new(parsed)),
+        Err(invalid) => Change::Invalid(invalid),
+    }
+}
+
+fn resource(kind: Kind, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind.as_str()), plural)
+}

@@ -1,0 +1,246 @@
+//! Step 3: what the verified tree says, sealed files opened in memory.
+//!
+//! Files are read from the object database by the tree of the verified commit, when they are asked for. There is
+//! no work tree, and what is not a plain file is refused by name.
+
+mod git_tree;
+
+use std::collections::BTreeMap;
+
+use manifest_yaml::{Limits, ParseError, Schema, Value, syntax};
+use sops::{AgeIdentities, Format};
+use zeroize::Zeroizing;
+
+pub use git_tree::Tree;
+pub(crate) use git_tree::{Entry, Reader};
+
+/// The largest file that is read, in bytes: Flux's cap for sealed files.
+pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
+/// The most files that a plain folder may have.
+pub const MAX_FILES: usize = 20_000;
+/// The deepest that folders may be nested.
+pub const MAX_FOLDER_DEPTH: usize = 32;
+
+/// Keys to open sealed files with. Without any, a sealed file is an error that names who could open it.
+#[derive(Default)]
+pub struct Keys(AgeIdentities);
+
+impl Keys {
+    /// Keys from the text of `*.agekey` files.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, KeyError> {
+        let mut identities = AgeIdentities::default();
+        for text in texts {
+            identities.extend(AgeIdentities::parse(text).map_err(KeyError)?);
+        }
+        Ok(Self(identities))
+    }
+}
+
+/// Why a key is none. The text of the key is not in here.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read an age identity: {0}")]
+pub struct KeyError(sops::IdentityError);
+
+/// Why the files cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The path of the Delivery.
+    #[error("failed to open {0:?}: a path stays below the root of its source, without '..'")]
+    PathEscapes(String),
+    /// There is no such folder.
+    #[error("failed to open {0:?}: there is no such folder in this revision")]
+    NoSuchFolder(String),
+    /// There is no such file.
+    #[error("failed to open {0:?}: there is no such file in this revision")]
+    NoSuchFile(String),
+    /// It is a link.
+    #[error("failed to open {0:?}: it is a symbolic link, which is never followed; commit the file itself")]
+    Symlink(String),
+    /// It is another repository.
+    #[error("failed to open {0:?}: it is a submodule, which is never fetched; make it a source of its own")]
+    Submodule(String),
+    /// It stands for a file elsewhere.
+    #[error("failed to open {0:?}: it is a Git LFS pointer, which is never followed; commit the file itself")]
+    LfsPointer(String),
+    /// It has a name that no file should have.
+    #[error("failed to open {0:?}: this is no name for a file")]
+    Name(String),
+    /// It is too large.
+    #[error("failed to open {path:?}: it has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read")]
+    TooLarge {
+        /// Which file.
+        path: String,
+        /// How large it is.
+        bytes: usize,
+    },
+    /// There are too many.
+    #[error("failed to open {0:?}: it has more than {MAX_FILES} files")]
+    TooManyFiles(String),
+    /// They are nested too deeply.
+    #[error("failed to open {0:?}: folders are nested more than {MAX_FOLDER_DEPTH} deep")]
+    TooDeep(String),
+    /// The object database.
+    #[error("failed to read {path:?} from the object database: {message}")]
+    ObjectDatabase {
+        /// Which path.
+        path: String,
+        /// What libgit2 said.
+        message: String,
+    },
+    /// It is no YAML or JSON that Kubernetes would read.
+    #[error("failed to parse {path}:{}: {source}", .source.position())]
+    Parse {
+        /// Which file.
+        path: String,
+        /// Where and why.
+        source: ParseError,
+    },
+    /// It is sealed and does not open.
+    #[error("failed to open the sealed file {path}: {source}")]
+    Sealed {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: sops::OpenError,
+    },
+}
+
+impl FilesError {
+    /// One word for a condition's reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::PathEscapes(_) | Self::NoSuchFolder(_) | Self::NoSuchFile(_) => "PathNotFound",
+            Self::Sealed { .. } => "DecryptionFailed",
+            Self::Parse { .. } => "InvalidManifest",
+            Self::ObjectDatabase { .. } => "GitOperationFailed",
+            _ => "RefusedFile",
+        }
+    }
+}
+
+/// The files of a verified revision, with the keys that open those that are sealed.
+pub struct Files<'a> {
+    reader: Reader,
+    keys: &'a Keys,
+    limits: Limits,
+}
+
+impl<'a> Files<'a> {
+    /// The files of a tree. Nothing is read yet.
+    pub fn new(tree: &Tree, keys: &'a Keys) -> Result<Self, FilesError> {
+        Ok(Self { reader: tree.reader()?, keys, limits: Limits::default() })
+    }
+
+    /// What a path is; nothing where there is none.
+    pub(crate) fn entry(&self, path: &str) -> Result<Option<Entry>, FilesError> {
+        self.reader.entry(path)
+    }
+
+    /// The manifest files below a folder that has no kustomization: all YAML and JSON, in order of their paths.
+    pub(crate) fn manifests_below(&self, folder: &str) -> Result<Vec<String>, FilesError> {
+        let mut found = Vec::new();
+        self.collect(folder, 0, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
+    fn collect(&self, folder: &str, depth: usize, found: &mut Vec<String>) -> Result<(), FilesError> {
+        if depth > MAX_FOLDER_DEPTH {
+            return Err(FilesError::TooDeep(folder.to_owned()));
+        }
+        for (name, entry) in self.reader.list(folder)? {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            // Hidden files are tools' settings: .sops.yaml, .github and their like.
+            if name.starts_with('.') {
+                continue;
+            }
+            match entry {
+                Entry::Folder => self.collect(&path, depth + 1, found)?,
+                Entry::File if is_manifest(&name) => found.push(path),
+                Entry::File => {}
+                Entry::Symlink => return Err(FilesError::Symlink(path)),
+                Entry::Submodule => return Err(FilesError::Submodule(path)),
+            }
+            if found.len() > MAX_FILES {
+                return Err(FilesError::TooManyFiles(folder.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A manifest file's documents.
+    pub(crate) fn documents(&self, path: &str) -> Result<Vec<Value>, FilesError> {
+        let bytes = self.reader.read(path)?;
+        let parse_error = |source| FilesError::Parse { path: path.to_owned(), source };
+        if let Some((text, format)) = sealed_text(&bytes, path, &self.limits) {
+            let opened = sops::open(text, format, &self.keys.0, &self.limits)
+                .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
+            return Ok(opened.documents);
+        }
+        let documents = if is_json(path) {
+            manifest_yaml::from_json(&bytes, &self.limits)
+        } else {
+            manifest_yaml::from_yaml(&bytes, Schema::Kubernetes, &self.limits)
+        };
+        Ok(documents.map_err(parse_error)?.into_iter().map(|document| document.value).collect())
+    }
+
+    /// A file's bytes, opened if it is sealed.
+    pub(crate) fn content(&self, path: &str) -> Result<kustomize::Content, FilesError> {
+        let bytes = self.reader.read(path)?;
+        if is_manifest(path)
+            && let Some((text, format)) = sealed_text(&bytes, path, &self.limits)
+        {
+            let plain = sops::decrypt(text, format, &self.keys.0, &self.limits)
+                .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
+            return Ok(kustomize::Content::Sensitive(Zeroizing::new(plain.as_bytes().to_vec())));
+        }
+        Ok(kustomize::Content::Plain(bytes))
+    }
+}
+
+/// The text of a sealed file and its format; nothing if it is not sealed, or is not even a document.
+fn sealed_text<'a>(bytes: &'a [u8], path: &str, limits: &Limits) -> Option<(&'a str, Format)> {
+    let text = str::from_utf8(bytes).ok()?;
+    let (stream, format) = if is_json(path) {
+        (syntax::parse_json(text, limits).ok()?, Format::Json)
+    } else {
+        (syntax::parse_yaml(text, limits).ok()?, Format::Yaml)
+    };
+    sops::is_sealed(&stream).then_some((text, format))
+}
+
+fn extension(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+fn is_manifest(path: &str) -> bool {
+    matches!(extension(path), Some("yaml" | "yml" | "json"))
+}
+
+fn is_json(path: &str) -> bool {
+    extension(path) == Some("json")
+}
+
+/// Kustomize sees the same files.
+impl kustomize::Tree for Files<'_> {
+    fn entry(&self, path: &str) -> Option<kustomize::EntryKind> {
+        match self.reader.entry(path) {
+            Ok(Some(Entry::Folder)) => Some(kustomize::EntryKind::Directory),
+            // A link or a submodule is there; reading it says why it is refused.
+            Ok(Some(Entry::File | Entry::Symlink | Entry::Submodule)) => Some(kustomize::EntryKind::File),
+            Ok(None) | Err(_) => None,
+        }
+    }
+
+    fn documents(&self, path: &str) -> Result<Vec<Value>, kustomize::TreeError> {
+        Files::documents(self, path).map_err(kustomize::TreeError::new)
+    }
+
+    fn content(&self, path: &str) -> Result<kustomize::Content, kustomize::TreeError> {
+        Files::content(self, path).map_err(kustomize::TreeError::new)
+    }
+}
+
+/// A map of names to secret bytes: the data of a Secret that fluxops itself needs.
+pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;

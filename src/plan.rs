@@ -1,0 +1,242 @@
+//! Step 5: what would change. Pure: the same cluster and the same commit make the same plan.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::api::InventoryEntry;
+use crate::audit::ActionRecord;
+use crate::name::ObjectRef;
+use crate::observe::{Observed, State, Target};
+
+/// What is about to be done, stage by stage. It is not a permission to do it: that is an
+/// [`Intended`](crate::audit::Intended).
+///
+/// ```compile_fail
+/// async fn rush(plan: fluxops::plan::Plan, session: &fluxops::cluster::Session) {
+///     fluxops::apply::apply(session, plan, &fluxops::name::Key::new("a", "b").unwrap()).await;
+/// }
+/// ```
+pub struct Plan {
+    pub(crate) stages: Vec<Vec<Target>>,
+    pub(crate) prune: Vec<ObjectRef>,
+    pub(crate) inventory: Vec<ObjectRef>,
+}
+
+/// Whether objects that left the source are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// They are.
+    Stale,
+    /// They stay, and are no longer ours.
+    Nothing,
+}
+
+/// Whether a source without objects may prune everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmptySource {
+    /// It may.
+    Allowed,
+    /// It is taken for a mistake.
+    Refused,
+}
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Configure,
+    /// It is as it should be.
+    None,
+    /// It is deleted.
+    Delete,
+}
+
+/// Why an object cannot be as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFailure {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in words that hold no secret.
+    pub message: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Some objects would fail. All of them are named, and none is applied.
+    #[error("failed to plan: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<ObjectFailure>),
+    /// Everything would be deleted.
+    #[error("failed to plan: the source has no objects, and pruning would delete all {0} that are there; if that is meant, set spec.allowEmpty")]
+    WouldPruneEverything(usize),
+}
+
+/// The last stage that is always run.
+const STAGES: usize = 4;
+
+/// Makes the plan.
+pub fn plan(
+    observed: Observed,
+    inventory: &[InventoryEntry],
+    prune: Prune,
+    empty: EmptySource,
+) -> Result<Plan, PlanError> {
+    let inventory: Vec<ObjectRef> = inventory.iter().filter_map(ObjectRef::from_inventory_entry).collect();
+    if observed.targets.is_empty() && !inventory.is_empty() && prune == Prune::Stale && empty == EmptySource::Refused {
+        return Err(PlanError::WouldPruneEverything(inventory.len()));
+    }
+    let failures: Vec<ObjectFailure> = observed.targets.iter().filter_map(failure).collect();
+    if !failures.is_empty() {
+        return Err(PlanError::Refused(failures));
+    }
+    let wanted: BTreeSet<_> = observed.targets.iter().map(|target| target.manifest.object().identity()).collect();
+    let mut stale = Vec::new();
+    if prune == Prune::Stale {
+        stale.extend(inventory.iter().filter(|object| !wanted.contains(&object.identity())).cloned());
+        stale.sort_by(|one, other| order(other).cmp(&order(one)));
+    }
+    drop(wanted);
+
+    let mut stages: Vec<Vec<Target>> = std::iter::repeat_with(Vec::new).take(STAGES).collect();
+    for target in observed.targets {
+        if let Some(stage) = stages.get_mut(stage(target.manifest.object())) {
+            stage.push(target);
+        }
+    }
+    for stage in &mut stages {
+        stage.sort_by(|one, other| order(one.manifest.object()).cmp(&order(other.manifest.object())));
+    }
+    Ok(Plan { stages, prune: stale, inventory })
+}
+
+/// What the cluster's word on an object means for the plan.
+pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
+    let object = target.manifest.object().clone();
+    let (reason, message) = match &target.state {
+        State::Refused(error) => (error.reason().to_owned(), error.describe(target.manifest.sensitivity())),
+        State::UnknownKind => (
+            "UnknownKind".to_owned(),
+            format!("the cluster has no {} in {}; install its CustomResourceDefinition first", object.kind, object.api_version()),
+        ),
+        State::NoNamespace(namespace) => (
+            "NamespaceNotFound".to_owned(),
+            format!("the namespace {namespace:?} does not exist; add it to the source or create it"),
+        ),
+        State::Missing | State::Same | State::Different | State::Waiting | State::Left => return None,
+    };
+    Some(ObjectFailure { object, reason, message })
+}
+
+/// The action that a state asks for; nothing for what is left alone.
+pub(crate) fn action(state: &State) -> Option<Action> {
+    match state {
+        State::Missing | State::Waiting => Some(Action::Create),
+        State::Different => Some(Action::Configure),
+        State::Same => Some(Action::None),
+        State::Left | State::Refused(_) | State::UnknownKind | State::NoNamespace(_) => None,
+    }
+}
+
+/// Which stage an object belongs to: what others need comes first, what intercepts others comes last.
+fn stage(object: &ObjectRef) -> usize {
+    match (object.group.as_str(), object.kind.as_str()) {
+        ("apiextensions.k8s.io", "CustomResourceDefinition") | ("", "Namespace") => 0,
+        ("rbac.authorization.k8s.io", "ClusterRole") => 1,
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => 3,
+        (_, kind) if kind.ends_with("Class") => 1,
+        _ => 2,
+    }
+}
+
+/// The order within a stage, which is Flux's (fluxcd/pkg `ssa/sort.go`): what is referred to before what refers.
+fn order(object: &ObjectRef) -> (usize, usize, &str, &str, Option<&str>, &str) {
+    const FIRST: [&str; 15] = [
+        "CustomResourceDefinition",
+        "Namespace",
+        "ClusterRoleBinding",
+        "ResourceQuota",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+        "Secret",
+        "Service",
+        "LimitRange",
+        "Deployment",
+        "StatefulSet",
+        "CronJob",
+        "PodDisruptionBudget",
+    ];
+    let rank = FIRST.iter().position(|kind| *kind == object.kind).unwrap_or(FIRST.len());
+    (stage(object), rank, &object.group, &object.kind, object.namespace.as_deref(), &object.name)
+}
+
+impl Plan {
+    /// Whether carrying it out would write nothing.
+    pub fn is_empty(&self) -> bool {
+        let idle = |target: &Target| matches!(action(&target.state), None | Some(Action::None));
+        self.prune.is_empty() && self.stages.iter().flatten().all(idle)
+    }
+
+    /// What will be in the cluster while it is carried out: all that is there and all that is to come. Sorted.
+    pub fn expected_inventory(&self) -> Vec<InventoryEntry> {
+        let coming = self.stages.iter().flatten().filter(|target| action(&target.state).is_some());
+        let coming = coming.map(|target| target.manifest.object());
+        let left = self.stages.iter().flatten().filter(|target| action(&target.state).is_none());
+        let left = left.map(|target| target.manifest.object());
+        let kept = left.filter(|object| self.inventory.iter().any(|known| known.identity() == object.identity()));
+        let all: BTreeSet<&ObjectRef> = coming.chain(kept).chain(&self.prune).collect();
+        all.into_iter().map(ObjectRef::to_inventory_entry).collect()
+    }
+
+    /// How many objects it speaks of.
+    pub fn len(&self) -> usize {
+        self.stages.iter().map(Vec::len).sum::<usize>() + self.prune.len()
+    }
+
+    /// What is about to be done, for the log: everything but what stays as it is.
+    pub fn to_records(&self) -> Vec<ActionRecord> {
+        let applied = self.stages.iter().flatten().filter_map(|target| match action(&target.state)? {
+            Action::None => None,
+            action => Some((target.manifest.object(), action)),
+        });
+        let pruned = self.prune.iter().map(|object| (object, Action::Delete));
+        let record = |(object, action): (&ObjectRef, Action)| ActionRecord {
+            object: object.to_string(),
+            action: action.to_string(),
+            error: None,
+        };
+        applied.chain(pruned).map(record).collect()
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Create => "create",
+            Self::Configure => "configure",
+            Self::None => "none",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+impl fmt::Display for ObjectFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.object, self.message)
+    }
+}
+
+impl PlanError {
+    /// One word for a condition's reason.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(failures) => failures.first().map_or("Refused", |failure| &failure.reason),
+            Self::WouldPruneEverything(_) => "WouldPruneEverything",
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The pipeline, once: which commit, who signed it, what it says, what would change, what changed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry};
+use crate::apply::{self, Change};
+use crate::audit::{AuditError, AuditLog, Event, Subject};
+use crate::cluster::{Actor, Cluster, ClusterError, Sensitivity};
+use crate::files::{Files, KeyError, Keys};
+use crate::name::{Key, Kind, ObjectName};
+use crate::notify::Step;
+use crate::observe::observe;
+use crate::plan::{EmptySource, ObjectFailure, PlanError, Prune, plan};
+use crate::render::{RenderError, Rendered, Rendering, render};
+use crate::source::{self, Credentials, FetchError, GitUrl, Home, Proxy};
+use crate::store::{Definition, Status, Store, StoreError, text};
+use crate::verify::{Policy, PolicyError, VerifiedRevision, VerifyError, verify};
+use crate::{health, name};
+
+/// How long one network step of a fetch may take when the spec does not say, as in Flux.
+pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// The least that one reconcile of a Delivery may take, as in Flux.
+pub const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What every reconcile needs.
+pub struct Context {
+    /// Where things are applied.
+    pub cluster: Cluster,
+    /// Where specs, secrets and statuses are.
+    pub store: Store,
+    /// Where it is recorded.
+    pub audit: AuditLog,
+    /// Where the bare repositories are.
+    pub state_dir: PathBuf,
+    /// Identities from `--age-key-file`, for Deliveries that name none.
+    pub age_keys: Option<Zeroizing<String>>,
+}
+
+/// What asked for a reconcile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The process started, or the object is new.
+    Start,
+    /// Its interval.
+    Interval,
+    /// Its last try failed.
+    Retry,
+    /// Its source has a new revision.
+    Revision,
+    /// Its spec changed, or something it depends on became ready.
+    Change,
+    /// Somebody asked.
+    Request,
+}
+
+/// Why a reconcile did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// At which step.
+    pub step: Step,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in a sentence that holds no secret.
+    pub message: String,
+    /// The objects it failed on.
+    pub objects: Vec<ObjectFailure>,
+    /// What to do next, where the step knows.
+    pub advice: Option<String>,
+}
+
+/// What became of a Delivery.
+pub struct Delivered {
+    /// What was done, or why not all of it.
+    pub result: Result<(), Failure>,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    /// What is in the cluster now; absent when nothing was tried.
+    pub inventory: Option<Vec<InventoryEntry>>,
+}
+
+impl Trigger {
+    /// The trigger as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Interval => "interval",
+            Self::Retry => "retry",
+            Self::Revision => "revision",
+            Self::Change => "change",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// Brings a source's newest revision here and verifies it.
+pub async fn reconcile_source(
+    context: &Context,
+    source: &Definition<GitSourceSpec, GitSourceStatus>,
+    trigger: Trigger,
+) -> Result<Arc<VerifiedRevision>, Failure> {
+    let Definition { key, spec, .. } = source;
+    let home = match &context.store {
+        Store::InCluster(_) => Home::Cluster,
+        Store::Folder(_) => Home::ConfigFile,
+    };
+    let url = GitUrl::parse(&spec.url, home).map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error))?;
+    let credentials = match &spec.secret_ref {
+        Some(reference) => {
+            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
+            Credentials::parse(&url, &data).map_err(|error| Failure::new(Step::Configure, "InvalidCredentials", &error))?
+        }
+        None => Credentials::none(&url).map_err(|error| Failure::new(Step::Configure, "InvalidCredentials", &error))?,
+    };
+    let proxy = match &spec.proxy_secret_ref {
+        Some(reference) => {
+            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
+            Some(Proxy::parse(&data).map_err(|error| Failure::new(Step::Configure, "InvalidProxy", &error))?)
+        }
+        None => None,
+    };
+    // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
+    let material = match &spec.verify.trust_ref {
+        Some(reference) => Some(context.store.trust(reference.kind, &sibling(key, &reference.name)?).await?),
+        None => None,
+    };
+    let policy = Policy::new(spec.verify.mode, material.as_ref())?;
+
+    let timeout = spec.timeout.map_or(DEFAULT_FETCH_TIMEOUT, |timeout| timeout.0);
+    let remote = source::Remote { url, credentials, proxy, timeout };
+    let reference = spec.reference.clone().unwrap_or_default();
+    let revision = source::fetch(&context.state_dir, remote, reference).await?;
+
+    let commit = revision.commit_hex();
+    let verified = tokio::task::spawn_blocking(move || verify(&revision, &policy, Timestamp::now()))
+        .await
+        .map_err(|error| Failure::new(Step::Verify, "Internal", &error))?;
+    verified.map(Arc::new).map_err(|error| {
+        let failure = Failure::from(error);
+        let subject = Subject {
+            object: ObjectName { kind: Kind::GitSource, key: key.clone() },
+            trigger: trigger.as_str().to_owned(),
+            commit: Some(commit),
+            signer: None,
+        };
+        refused(context, subject, &failure, source.status.conditions.get(crate::api::ConditionType::Ready));
+        failure
+    })
+}
+
+/// Applies a Delivery's folder of a verified revision.
+pub async fn reconcile_delivery(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    revision: &Arc<VerifiedRevision>,
+    trigger: Trigger,
+) -> Delivered {
+    let mut delivered = Delivered { result: Ok(()), changes: Vec::new(), inventory: None };
+    let deadline = Instant::now() + delivery_timeout(&delivery.spec);
+    let run = run(context, delivery, revision, trigger, deadline, &mut delivered);
+    if let Err(failure) = run.await {
+        let subject = subject(&delivery.key, revision, trigger);
+        if delivered.inventory.is_none() {
+            refused(context, subject, &failure, delivery.status.conditions.get(crate::api::ConditionType::Ready));
+        }
+        delivered.result = Err(failure);
+    }
+    delivered
+}
+
+async fn run(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    revision: &Arc<VerifiedRevision>,
+    trigger: Trigger,
+    deadline: Instant,
+    delivered: &mut Delivered,
+) -> Result<(), Failure> {
+    let Definition { key, spec, status, .. } = delivery;
+    let rendered = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
+        .await
+        .map_err(|_| Failure::late(Step::Render))??;
+
+    let actor = match &spec.service_account_name {
+        Some(name) => Actor::ServiceAccount(sibling(key, name)?),
+        None => Actor::Itself,
+    };
+    let session = context.cluster.session(actor).map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let former = context.store.inventory(&context.cluster, key, status).await?;
+    let observed = tokio::time::timeout_at(deadline, observe(&session, rendered, Timestamp::now()))
+        .await
+        .map_err(|_| Failure::late(Step::Plan))?
+        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let prune = if spec.prune { Prune::Stale } else { Prune::Nothing };
+    let empty = if spec.allow_empty { EmptySource::Allowed } else { EmptySource::Refused };
+    let plan = plan(observed, &former, prune, empty)?;
+
+    // What is about to be made is in the inventory before it is in the cluster: if this process dies in between,
+    // nothing is there that nobody knows of.
+    let writes = !plan.is_empty();
+    let expected = plan.expected_inventory();
+    if expected != former {
+        keep_inventory(context, key, status, &expected).await?;
+    }
+    delivered.inventory = Some(expected.clone());
+    if writes {
+        let intended = context.audit.record(plan, subject(key, revision, trigger), Timestamp::now())?;
+        let applied = apply::apply(&session, intended, key).await;
+        let records = applied.to_records();
+        let apply::Applied { intent, changes, failures, inventory } = applied;
+        let result = if failures.is_empty() { "applied" } else { "failed" };
+        context.audit.complete(intent, result, records, Timestamp::now())?;
+        delivered.changes = changes;
+        if inventory != expected {
+            keep_inventory(context, key, status, &inventory).await?;
+        }
+        delivered.inventory = Some(inventory);
+        if !failures.is_empty() {
+            return Err(Failure::objects(Step::Apply, failures));
+        }
+    }
+    if spec.wait {
+        health::wait(&session, &delivered.changes, deadline)
+            .await
+            .map_err(|failures| Failure::objects(Step::Health, failures))?;
+    }
+    Ok(())
+}
+
+/// Opens and renders; in a thread of its own, since it reads from disk and does the work of ciphers.
+async fn prepare(
+    context: &Context,
+    key: &Key,
+    spec: &DeliverySpec,
+    revision: &Arc<VerifiedRevision>,
+) -> Result<Rendered, Failure> {
+    let keys = keys(context, key, spec).await?;
+    let rendering = Rendering::of(key, spec).map_err(RenderError::Files)?;
+    let revision = Arc::clone(revision);
+    let rendered = tokio::task::spawn_blocking(move || {
+        let files = Files::new(revision.tree(), &keys).map_err(RenderError::Files)?;
+        render(&files, &rendering)
+    });
+    Ok(rendered.await.map_err(|error| Failure::new(Step::Render, "Internal", &error))??)
+}
+
+async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys, Failure> {
+    let reference = spec.decryption.as_ref().and_then(|decryption| decryption.secret_ref.as_ref());
+    match (reference, &context.age_keys) {
+        (Some(reference), _) => {
+            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
+            let names = data.keys().filter(|name| name.ends_with(".agekey"));
+            let texts: Vec<&str> = names.filter_map(|name| text(&data, name)).collect();
+            Ok(Keys::parse(texts)?)
+        }
+        (None, Some(text)) => Ok(Keys::parse([text.as_str()])?),
+        (None, None) => Ok(Keys::default()),
+    }
+}
+
+async fn keep_inventory(
+    context: &Context,
+    key: &Key,
+    status: &DeliveryStatus,
+    inventory: &[InventoryEntry],
+) -> Result<(), Failure> {
+    match &context.store {
+        Store::InCluster(_) => {
+            let status = DeliveryStatus { inventory: inventory.to_vec(), ..status.clone() };
+            context.store.publish(key, Status::Delivery(&status)).await?;
+        }
+        Store::Folder(_) => context.store.keep_inventory(&context.cluster, key, inventory).await?,
+    }
+    Ok(())
+}
+
+/// Deletes everything that a Delivery applied.
+pub async fn prune_all(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+) -> Result<Vec<Change>, Failure> {
+    let Definition { key, spec, status, .. } = delivery;
+    let former = context.store.inventory(&context.cluster, key, status).await?;
+    let actor = match &spec.service_account_name {
+        Some(name) => Actor::ServiceAccount(sibling(key, name)?),
+        None => Actor::Itself,
+    };
+    let session = context.cluster.session(actor).map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let nothing = observe(&session, Rendered::nothing(), Timestamp::now())
+        .await
+        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let plan = plan(nothing, &former, Prune::Stale, EmptySource::Allowed)?;
+    let subject = Subject {
+        object: ObjectName { kind: Kind::Delivery, key: key.clone() },
+        trigger: "deletion".to_owned(),
+        commit: None,
+        signer: None,
+    };
+    let intended = context.audit.record(plan, subject, Timestamp::now())?;
+    let applied = apply::apply(&session, intended, key).await;
+    let records = applied.to_records();
+    let result = if applied.failures.is_empty() { "applied" } else { "failed" };
+    context.audit.complete(applied.intent, result, records, Timestamp::now())?;
+    if applied.failures.is_empty() { Ok(applied.changes) } else { Err(Failure::objects(Step::Apply, applied.failures)) }
+}
+
+/// How long one reconcile may take: as the spec says, or the interval less 30 s, and never under 30 s.
+fn delivery_timeout(spec: &DeliverySpec) -> Duration {
+    let from_interval = || spec.interval.duration().saturating_sub(MIN_DELIVERY_TIMEOUT).max(MIN_DELIVERY_TIMEOUT);
+    spec.timeout.map_or_else(from_interval, |timeout| timeout.0)
+}
+
+fn subject(key: &Key, revision: &VerifiedRevision, trigger: Trigger) -> Subject {
+    Subject {
+        object: ObjectName { kind: Kind::Delivery, key: key.clone() },
+        trigger: trigger.as_str().to_owned(),
+        commit: Some(revision.commit().id.clone()),
+        signer: Some(revision.verification().to_string()),
+    }
+}
+
+/// Records a refusal when it is news; the same one at every interval would bury the rest.
+fn refused(context: &Context, subject: Subject, failure: &Failure, ready: Option<&crate::api::Condition>) {
+    if ready.is_some_and(|ready| ready.reason == failure.reason && ready.message == failure.message) {
+        return;
+    }
+    let event = Event::Refused {
+        subject,
+        step: failure.step.as_str().to_owned(),
+        reason: failure.reason.clone(),
+        message: failure.message.clone(),
+    };
+    if let Err(error) = context.audit.note(event, Timestamp::now()) {
+        tracing::error!(error = %crate::chain(&error), "a refusal could not be recorded");
+    }
+}
+
+/// An object of the same namespace.
+fn sibling(key: &Key, name: &str) -> Result<Key, name::InvalidName> {
+    Key::new(&key.namespace, name)
+}
+
+impl Failure {
+    fn new(step: Step, reason: &str, error: &dyn std::error::Error) -> Self {
+        Self { step, reason: reason.to_owned(), message: crate::chain(error), objects: Vec::new(), advice: None }
+    }
+
+    fn late(step: Step) -> Self {
+        let message = "failed to finish in time; raise spec.timeout if that is how long it takes".to_owned();
+        Self { step, reason: "Timeout".to_owned(), message, objects: Vec::new(), advice: None }
+    }
+
+    fn cluster(step: Step, error: &ClusterError) -> Self {
+        let message = error.describe(Sensitivity::Sensitive);
+        Self { step, reason: error.reason().to_owned(), message, objects: Vec::new(), advice: None }
+    }
+
+    fn objects(step: Step, objects: Vec<ObjectFailure>) -> Self {
+        let reason = objects.first().map_or("Failed", |failure| failure.reason.as_str()).to_owned();
+        let listed: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        Self { step, reason, message: listed.join("; "), objects, advice: None }
+    }
+}
+
+impl From<name::InvalidName> for Failure {
+    fn from(error: name::InvalidName) -> Self {
+        Self::new(Step::Configure, "InvalidName", &error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Step::Configure, error.reason(), &error)
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Self::new(Step::Configure, "InvalidTrust", &error)
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        let advice = Some(error.advice().to_owned());
+        Self { advice, ..Self::new(Step::Fetch, error.reason(), &error) }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        Self::new(Step::Verify, error.reason(), &error)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::new(Step::Open, "InvalidKey", &error)
+    }
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        let step = if error.reason() == "DecryptionFailed" { Step::Open } else { Step::Render };
+        Self::new(step, error.reason(), &error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Refused(failures) => Self::objects(Step::Plan, failures),
+            PlanError::WouldPruneEverything(_) => Self::new(Step::Plan, error.reason(), &error),
+        }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::new(Step::Record, "AuditFailed", &error)
+    }
+}

@@ -1,0 +1,165 @@
+//! Where specs, secrets, inventories and statuses live: in the cluster, or in a folder with `--config`.
+
+mod definition;
+mod folder;
+mod in_cluster;
+mod inventory;
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+pub use definition::{Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT};
+pub use folder::{ConfigError, Folder};
+pub use in_cluster::{Finalizer, InCluster};
+
+use crate::api::{DeliveryStatus, GitSourceStatus, InventoryEntry, TrustKind};
+use crate::cluster::{Cluster, ClusterError};
+use crate::files::SecretData;
+use crate::name::{Key, Kind};
+use crate::verify::TrustMaterial;
+
+/// One of the two homes.
+pub enum Store {
+    /// Custom resources.
+    InCluster(InCluster),
+    /// A file or folder of the same documents.
+    Folder(Folder),
+}
+
+/// Why something that a spec refers to, or a status, cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What is referred to is not there.
+    #[error("failed to find the {kind} {key}, which the spec refers to")]
+    NotFound {
+        /// Secret or ConfigMap.
+        kind: &'static str,
+        /// Which.
+        key: Key,
+    },
+    /// The API server.
+    #[error("failed to {action} {key}: {message}")]
+    Cluster {
+        /// What was tried.
+        action: &'static str,
+        /// On which object.
+        key: Key,
+        /// What came of it, without the server's words.
+        message: String,
+    },
+    /// What is there is not what fluxops wrote.
+    #[error("failed to read the inventory of {0}: it is not one that this fluxops reads")]
+    Inventory(Key),
+    /// The state directory.
+    #[error("failed to write the status of {key} to the state directory: {message}")]
+    Status {
+        /// Whose status.
+        key: Key,
+        /// Why.
+        message: String,
+    },
+}
+
+impl StoreError {
+    /// One word for a condition's reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "ReferenceNotFound",
+            Self::Cluster { .. } => "ClusterUnreachable",
+            Self::Inventory(_) => "InvalidInventory",
+            Self::Status { .. } => "StateDirectory",
+        }
+    }
+
+    fn cluster(action: &'static str, key: &Key, error: &ClusterError) -> Self {
+        // Displayed without the server's message: this is about Secrets more often than not.
+        Self::Cluster { action, key: key.clone(), message: error.to_string() }
+    }
+}
+
+/// A status of one of our kinds.
+pub enum Status<'a> {
+    /// Of a GitSource.
+    GitSource(&'a GitSourceStatus),
+    /// Of a Delivery.
+    Delivery(&'a DeliveryStatus),
+}
+
+impl Status<'_> {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::GitSource(_) => Kind::GitSource,
+            Self::Delivery(_) => Kind::Delivery,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let json = match self {
+            Self::GitSource(status) => serde_json::to_value(status),
+            Self::Delivery(status) => serde_json::to_value(status),
+        };
+        json.unwrap_or_default()
+    }
+}
+
+impl Store {
+    /// The data of a Secret.
+    pub async fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
+        match self {
+            Self::InCluster(store) => store.secret(key).await,
+            Self::Folder(folder) => folder.secret(key),
+        }
+    }
+
+    /// Trusted keys, by file name.
+    pub async fn trust(&self, kind: TrustKind, key: &Key) -> Result<TrustMaterial, StoreError> {
+        match (self, kind) {
+            (_, TrustKind::Secret) => {
+                let data = self.secret(key).await?;
+                Ok(data.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect())
+            }
+            (Self::InCluster(store), TrustKind::ConfigMap) => store.config_map(key).await,
+            (Self::Folder(folder), TrustKind::ConfigMap) => folder.config_map(key),
+        }
+    }
+
+    /// What a Delivery has applied so far.
+    pub async fn inventory(
+        &self,
+        cluster: &Cluster,
+        delivery: &Key,
+        status: &DeliveryStatus,
+    ) -> Result<Vec<InventoryEntry>, StoreError> {
+        match self {
+            Self::InCluster(_) => Ok(status.inventory.clone()),
+            Self::Folder(_) => inventory::read(cluster, delivery).await,
+        }
+    }
+
+    /// Keeps what a Delivery has applied. In the cluster the status does.
+    pub async fn keep_inventory(
+        &self,
+        cluster: &Cluster,
+        delivery: &Key,
+        entries: &[InventoryEntry],
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::InCluster(_) => Ok(()),
+            Self::Folder(_) => inventory::write(cluster, delivery, entries).await,
+        }
+    }
+
+    /// Publishes a status.
+    pub async fn publish(&self, key: &Key, status: Status<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::InCluster(store) => store.publish(key, &status).await,
+            Self::Folder(folder) => folder.publish(key, &status),
+        }
+    }
+}
+
+/// Secret data in a form that can be looked into by name.
+pub(crate) fn text<'a>(data: &'a BTreeMap<String, Zeroizing<Vec<u8>>>, key: &str) -> Option<&'a str> {
+    data.get(key).and_then(|bytes| str::from_utf8(bytes).ok())
+}

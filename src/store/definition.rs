@@ -1,0 +1,218 @@
+//! A spec as its user wrote it, with what surrounds it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::api::{
+    DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec,
+};
+use crate::name::{FINALIZER, InvalidName, Key, Kind, ObjectName};
+
+/// The annotation that asks for a reconcile now; its value is a time, or anything else that is new.
+pub const REQUESTED_AT: &str = "fluxops.dev/requestedAt";
+/// Flux's annotation of the same meaning.
+const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
+/// One of our objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition<Spec, Status> {
+    /// Its name.
+    pub key: Key,
+    /// Its identity over its life, in the cluster.
+    pub uid: Option<String>,
+    /// Its generation, in the cluster.
+    pub generation: Option<i64>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What asks for a reconcile now.
+    pub requested_at: Option<String>,
+    /// Whether it is being deleted and waits for us.
+    pub deletion: Deletion,
+    /// What it asks for.
+    pub spec: Spec,
+    /// What was last published of it.
+    pub status: Status,
+}
+
+/// Whether an object is being deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is not, and our finalizer is not on it.
+    Unguarded,
+    /// It is not, and our finalizer is on it.
+    Guarded,
+    /// It is.
+    Asked,
+}
+
+/// One of our objects, by kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parsed {
+    /// A GitSource.
+    GitSource(Definition<GitSourceSpec, GitSourceStatus>),
+    /// A Delivery.
+    Delivery(Definition<DeliverySpec, DeliveryStatus>),
+    /// A Notifier.
+    Notifier(Definition<NotifierSpec, ()>),
+}
+
+/// All of our objects. One that cannot be read does not keep the others from being.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    /// The sources.
+    pub sources: BTreeMap<Key, Definition<GitSourceSpec, GitSourceStatus>>,
+    /// The deliveries.
+    pub deliveries: BTreeMap<Key, Definition<DeliverySpec, DeliveryStatus>>,
+    /// The notifiers.
+    pub notifiers: BTreeMap<Key, Definition<NotifierSpec, ()>>,
+    /// Those whose spec cannot be read, and why.
+    pub invalid: BTreeMap<ObjectName, InvalidDefinition>,
+}
+
+/// Why an object of ours cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDefinition {
+    /// It has no usable name.
+    #[error("failed to read {kind}: {source}")]
+    Name {
+        /// Which kind.
+        kind: Kind,
+        /// Why.
+        source: InvalidName,
+    },
+    /// Its spec is none.
+    #[error("failed to read the spec of {object}: {reason}")]
+    Spec {
+        /// Which object.
+        object: ObjectName,
+        /// Its generation, in the cluster.
+        generation: Option<i64>,
+        /// Why, with the field.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Json,
+    #[serde(default)]
+    status: Json,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    name: String,
+    namespace: Option<String>,
+    uid: Option<String>,
+    generation: Option<i64>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    finalizers: Vec<String>,
+    deletion_timestamp: Option<String>,
+}
+
+impl Parsed {
+    /// Reads an object of one of our kinds.
+    pub fn read(kind: Kind, object: Json) -> Result<Self, InvalidDefinition> {
+        let nameless = || InvalidDefinition::Name { kind, source: InvalidName::NotDns(String::new(), crate::name::MAX_NAME) };
+        let envelope: Envelope = serde_json::from_value(object).map_err(|_| nameless())?;
+        match kind {
+            Kind::GitSource => definition(kind, envelope).map(Self::GitSource),
+            Kind::Delivery => definition(kind, envelope).map(Self::Delivery),
+            Kind::Notifier => definition(kind, envelope).map(Self::Notifier),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> ObjectName {
+        let (kind, key) = match self {
+            Self::GitSource(definition) => (Kind::GitSource, &definition.key),
+            Self::Delivery(definition) => (Kind::Delivery, &definition.key),
+            Self::Notifier(definition) => (Kind::Notifier, &definition.key),
+        };
+        ObjectName { kind, key: key.clone() }
+    }
+}
+
+fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
+    kind: Kind,
+    envelope: Envelope,
+) -> Result<Definition<Spec, Status>, InvalidDefinition> {
+    let Envelope { metadata, spec, status } = envelope;
+    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let key = Key::new(namespace, &metadata.name).map_err(|source| InvalidDefinition::Name { kind, source })?;
+    let spec = serde_json::from_value(spec).map_err(|error| InvalidDefinition::Spec {
+        object: ObjectName { kind, key: key.clone() },
+        generation: metadata.generation,
+        reason: error.to_string(),
+    })?;
+    let guarded = metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+    let deletion = match metadata.deletion_timestamp {
+        Some(_) => Deletion::Asked,
+        None if guarded => Deletion::Guarded,
+        None => Deletion::Unguarded,
+    };
+    let requested_at = [REQUESTED_AT, FLUX_REQUESTED_AT].iter().find_map(|key| metadata.annotations.get(*key));
+    Ok(Definition {
+        key,
+        uid: metadata.uid,
+        generation: metadata.generation,
+        labels: metadata.labels,
+        requested_at: requested_at.cloned(),
+        deletion,
+        spec,
+        // A status that another version wrote is not worth failing for: it is written anew.
+        status: serde_json::from_value(status).unwrap_or_default(),
+    })
+}
+
+impl Definitions {
+    /// Takes in an object, in place of the former one of its name.
+    pub fn insert(&mut self, parsed: Parsed) {
+        self.invalid.remove(&parsed.name());
+        match parsed {
+            Parsed::GitSource(definition) => drop(self.sources.insert(definition.key.clone(), definition)),
+            Parsed::Delivery(definition) => drop(self.deliveries.insert(definition.key.clone(), definition)),
+            Parsed::Notifier(definition) => drop(self.notifiers.insert(definition.key.clone(), definition)),
+        }
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, name: &ObjectName) {
+        self.invalid.remove(name);
+        match name.kind {
+            Kind::GitSource => drop(self.sources.remove(&name.key)),
+            Kind::Delivery => drop(self.deliveries.remove(&name.key)),
+            Kind::Notifier => drop(self.notifiers.remove(&name.key)),
+        }
+    }
+
+    /// Notes that an object cannot be read. What it said before no longer holds.
+    pub fn insert_invalid(&mut self, invalid: InvalidDefinition) {
+        if let InvalidDefinition::Spec { object, .. } = &invalid {
+            let object = object.clone();
+            self.remove(&object);
+            self.invalid.insert(object, invalid);
+        }
+    }
+}
+
+/// Which of our kinds an `apiVersion` and `kind` mean.
+pub(crate) fn our_kind(api_version: &str, kind: &str) -> Option<Result<Kind, String>> {
+    let (group, version) = api_version.split_once('/')?;
+    if group != GROUP {
+        return None;
+    }
+    Some(match (version, kind) {
+        (crate::api::VERSION, "GitSource") => Ok(Kind::GitSource),
+        (crate::api::VERSION, "Delivery") => Ok(Kind::Delivery),
+        (crate::api::VERSION, "Notifier") => Ok(Kind::Notifier),
+        _ => Err(format!("{api_version} {kind} is none of the kinds of this fluxops")),
+    })
+}
