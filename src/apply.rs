@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::api::InventoryEntry;
 use crate::audit::{ActionRecord, Intended, Intent};
-use crate::cluster::{ApplyMode, ClusterError, Sensitivity, Session};
+use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
 use crate::observe::{CONCURRENCY, State, Target, look_again};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
@@ -201,7 +201,10 @@ async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<
     let Some(resource) = &target.resource else { return (target, Err(ClusterError::Unaddressable)) };
     let body = manifest_yaml::to_json_exposed(target.manifest.body());
     let outcome = session.apply(target.manifest.object(), resource, body, ApplyMode::Persist).await;
-    (target, outcome.map(|_| Some(wanted)))
+    // What looked as if it might differ may turn out to be the same.
+    let unchanged = |now: &Metadata| target.version.as_ref() == Some(&now.resource_version);
+    let outcome = outcome.map(|now| Some(if unchanged(&now) { Action::None } else { wanted }));
+    (target, outcome)
 }
 
 async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result<Pruned, ClusterError> {

@@ -101,6 +101,8 @@ pub struct Metadata {
     pub name: String,
     /// The identity over its life.
     pub uid: String,
+    /// Which state of the object it is; it stays when a write changes nothing.
+    pub resource_version: String,
     /// The labels.
     pub labels: HashMap<String, String>,
     /// The annotations.

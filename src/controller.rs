@@ -6,12 +6,12 @@ mod report;
 mod schedule;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 /// How soon something that failed is tried again at first; doubled each time, up to its interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// How long it takes at most until a deletion, or work that ended abnormally, is tried again.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// How long nothing is looked at when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Everything that reconciles, and what they found.
 pub struct Controller {
@@ -48,6 +52,8 @@ pub struct Controller {
     failures: BTreeMap<ObjectName, u32>,
     schedule: Schedule,
     running: JoinSet<Finished>,
+    /// Which task works on which object, so that one that panics is known by name.
+    tasks: HashMap<task::Id, ObjectName>,
 }
 
 /// What a reconcile hands back.
@@ -68,18 +74,17 @@ impl Controller {
     /// A controller of these objects.
     pub fn new(context: Arc<Context>, notifications: Notifications, definitions: Definitions) -> Self {
         let reporter = Reporter::new(Arc::clone(&context), notifications.clone());
-        let mut controller = Self {
+        Self {
             context,
             notifications,
             reporter,
-            definitions: Definitions::default(),
+            definitions,
             revisions: BTreeMap::new(),
             failures: BTreeMap::new(),
             schedule: Schedule::default(),
             running: JoinSet::new(),
-        };
-        controller.definitions = definitions;
-        controller
+            tasks: HashMap::new(),
+        }
     }
 
     /// Reconciles until it is told to stop.
@@ -91,11 +96,11 @@ impl Controller {
         });
         loop {
             self.start_due();
-            let next = self.schedule.next_due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let next = self.schedule.next_due().unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(finished) = self.running.join_next() => self.finish(finished).await,
+                Some(finished) = self.running.join_next_with_id() => self.finish(finished).await,
                 Some(change) = changes.recv() => self.take(change).await,
                 () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
             }
@@ -110,13 +115,12 @@ impl Controller {
         self.begin().await;
         let cycle = self.dependency_cycle();
         while let Some(batch) = self.next_batch() {
-            self.schedule.keep_only(&batch);
+            self.schedule.begin_batch(batch);
             loop {
                 self.start_due();
-                let Some(finished) = self.running.join_next().await else { break };
+                let Some(finished) = self.running.join_next_with_id().await else { break };
                 self.finish(finished).await;
             }
-            self.schedule.finish_batch(&batch);
         }
         for name in cycle {
             let failure = failure("DependencyCycle", "failed to order: it depends on itself through spec.dependsOn");
@@ -182,7 +186,7 @@ impl Controller {
                     return self.schedule.finished(&name);
                 };
                 let source = source.clone();
-                self.running.spawn(async move {
+                self.spawn(name.clone(), async move {
                     let work = Work::Source(reconcile_source(&context, &source, trigger).await);
                     Finished { name, trigger, started, work }
                 });
@@ -193,7 +197,7 @@ impl Controller {
                 };
                 let delivery = delivery.clone();
                 if delivery.deletion == Deletion::Asked {
-                    self.running.spawn(async move {
+                    self.spawn(name.clone(), async move {
                         let work = Work::Deleted(delete(&context, &delivery).await);
                         Finished { name, trigger, started, work }
                     });
@@ -205,7 +209,7 @@ impl Controller {
                 let source = source_of(&delivery);
                 let revision = self.revisions.get(&source).cloned();
                 let ready = self.ready_to_apply(&delivery, &source);
-                self.running.spawn(async move {
+                self.spawn(name.clone(), async move {
                     let delivered = match (&revision, ready) {
                         (Some(revision), Ok(())) => guarded(&context, &delivery, revision, trigger).await,
                         (_, Err(failure)) => not_delivered(failure),
@@ -216,6 +220,11 @@ impl Controller {
             }
             Kind::Notifier => self.schedule.finished(&name),
         }
+    }
+
+    fn spawn(&mut self, name: ObjectName, work: impl Future<Output = Finished> + Send + 'static) {
+        let task = self.running.spawn(work);
+        self.tasks.insert(task.id(), name);
     }
 
     /// Whether everything that a Delivery waits for is there.
@@ -253,10 +262,20 @@ impl Controller {
         Ok(())
     }
 
-    async fn finish(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { name, trigger, started, work }) = finished else {
-            tracing::error!("a reconcile ended abnormally; it is tried again at its interval");
-            return;
+    async fn finish(&mut self, finished: Result<(task::Id, Finished), task::JoinError>) {
+        let Finished { name, trigger, started, work } = match finished {
+            Ok((id, finished)) => {
+                self.tasks.remove(&id);
+                finished
+            }
+            Err(error) => {
+                if let Some(name) = self.tasks.remove(&error.id()) {
+                    tracing::error!(object = %name, "a reconcile ended abnormally: this is a defect of fluxops; it is tried again");
+                    self.schedule.finished(&name);
+                    self.again(&name, false, LONGEST_RETRY, LONGEST_RETRY);
+                }
+                return;
+            }
         };
         let took = started.elapsed();
         match work {
@@ -332,7 +351,7 @@ impl Controller {
             }
             Err(failure) => {
                 self.report_delivery_failure(&name.key, failure).await;
-                self.again(name, false, Duration::from_secs(600), Duration::from_secs(60));
+                self.again(name, false, LONGEST_RETRY, LONGEST_RETRY);
             }
         }
     }
@@ -481,7 +500,7 @@ impl Controller {
     async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.running.is_empty() {
-            match tokio::time::timeout_at(deadline, self.running.join_next()).await {
+            match tokio::time::timeout_at(deadline, self.running.join_next_with_id()).await {
                 Ok(Some(finished)) => self.finish(finished).await,
                 Ok(None) => break,
                 Err(_) => {

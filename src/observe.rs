@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) manifest: Manifest,
     pub(crate) resource: Option<Resource>,
     pub(crate) state: State,
+    /// The live object's resource version, where it is there.
+    pub(crate) version: Option<String>,
 }
 
 /// What the cluster says of an object.
@@ -143,17 +145,17 @@ async fn look(
     coming: &Coming,
     now: Timestamp,
 ) -> Result<Target, ClusterError> {
-    let state = match &resource {
-        None if coming.scope(manifest.object()).is_some() => State::Waiting,
-        None => State::UnknownKind,
+    let (state, live) = match &resource {
+        None if coming.scope(manifest.object()).is_some() => (State::Waiting, None),
+        None => (State::UnknownKind, None),
         Some(resource) => match state(session, &manifest, resource, coming, now).await {
-            Ok(state) => state,
+            Ok(seen) => seen,
             // The server being away is no verdict on the object.
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => State::Refused(error),
+            Err(error) => (State::Refused(error), None),
         },
     };
-    Ok(Target { manifest, resource, state })
+    Ok(Target { manifest, resource, state, version: live.map(|live| live.resource_version) })
 }
 
 async fn state(
@@ -162,14 +164,14 @@ async fn state(
     resource: &Resource,
     coming: &Coming,
     now: Timestamp,
-) -> Result<State, ClusterError> {
+) -> Result<(State, Option<Metadata>), ClusterError> {
     let object = manifest.object();
     if is(manifest, &RECONCILE, "disabled") || is(manifest, &SSA, "ignore") {
-        return Ok(State::Left);
+        return Ok((State::Left, None));
     }
     let live = session.metadata(object, resource).await?;
     if live.is_some() && is(manifest, &SSA, "ifnotpresent") {
-        return Ok(State::Left);
+        return Ok((State::Left, live));
     }
     let body = manifest_yaml::to_json_exposed(manifest.body());
     let wanted = match session.apply(object, resource, body, ApplyMode::DryRun).await {
@@ -177,19 +179,17 @@ async fn state(
         Err(ClusterError::Refused(refusal)) if refusal.status() == http::StatusCode::NOT_FOUND => {
             // A 404 for an apply, which creates what is missing, is about the namespace.
             let namespace = object.namespace.clone().unwrap_or_default();
-            return Ok(if coming.namespaces.contains(&namespace) {
-                State::Waiting
-            } else {
-                State::NoNamespace(namespace)
-            });
+            let comes = coming.namespaces.contains(&namespace);
+            return Ok((if comes { State::Waiting } else { State::NoNamespace(namespace) }, None));
         }
         Err(error) => return Err(error),
     };
-    Ok(match live {
+    let state = match &live {
         None => State::Missing,
-        Some(live) if live.managed_fields == wanted.managed_fields && !is_fresh(&live, now) => State::Same,
+        Some(live) if live.managed_fields == wanted.managed_fields && !is_fresh(live, now) => State::Same,
         Some(_) => State::Different,
-    })
+    };
+    Ok((state, live))
 }
 
 /// Whether an object was applied so lately that a change since then would not show: the times have whole seconds.

@@ -18,13 +18,11 @@ use crate::notify::Step;
 use crate::observe::observe;
 use crate::plan::{EmptySource, ObjectFailure, PlanError, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
-use crate::source::{self, Credentials, FetchError, GitUrl, Home, Proxy};
+use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, FetchError, GitUrl, Home, InvalidCredentials, Proxy};
 use crate::store::{Definition, Status, Store, StoreError, text};
 use crate::verify::{Policy, PolicyError, VerifiedRevision, VerifyError, verify};
 use crate::{health, name};
 
-/// How long one network step of a fetch may take when the spec does not say, as in Flux.
-pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// The least that one reconcile of a Delivery may take, as in Flux.
 pub const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -113,14 +111,14 @@ pub async fn reconcile_source(
     let credentials = match &spec.secret_ref {
         Some(reference) => {
             let data = context.store.secret(&sibling(key, &reference.name)?).await?;
-            Credentials::parse(&url, &data).map_err(|error| Failure::new(Step::Configure, "InvalidCredentials", &error))?
+            Credentials::from_secret(&url, data)?
         }
-        None => Credentials::none(&url).map_err(|error| Failure::new(Step::Configure, "InvalidCredentials", &error))?,
+        None => Credentials::anonymous(),
     };
     let proxy = match &spec.proxy_secret_ref {
         Some(reference) => {
             let data = context.store.secret(&sibling(key, &reference.name)?).await?;
-            Some(Proxy::parse(&data).map_err(|error| Failure::new(Step::Configure, "InvalidProxy", &error))?)
+            Some(Proxy::from_secret(data)?)
         }
         None => None,
     };
@@ -131,12 +129,12 @@ pub async fn reconcile_source(
     };
     let policy = Policy::new(spec.verify.mode, material.as_ref())?;
 
-    let timeout = spec.timeout.map_or(DEFAULT_FETCH_TIMEOUT, |timeout| timeout.0);
-    let remote = source::Remote { url, credentials, proxy, timeout };
-    let reference = spec.reference.clone().unwrap_or_default();
-    let revision = source::fetch(&context.state_dir, remote, reference).await?;
+    let timeout = spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0);
+    let reference = spec.reference.clone();
+    let state_dir = context.state_dir.clone();
+    let revision = source::fetch(Fetch { url, reference, credentials, proxy, timeout, state_dir }).await?;
 
-    let commit = revision.commit_hex();
+    let commit = revision.commit().to_string();
     let verified = tokio::task::spawn_blocking(move || verify(&revision, &policy, Timestamp::now()))
         .await
         .map_err(|error| Failure::new(Step::Verify, "Internal", &error))?;
@@ -382,6 +380,12 @@ impl From<StoreError> for Failure {
 impl From<PolicyError> for Failure {
     fn from(error: PolicyError) -> Self {
         Self::new(Step::Configure, "InvalidTrust", &error)
+    }
+}
+
+impl From<InvalidCredentials> for Failure {
+    fn from(error: InvalidCredentials) -> Self {
+        Self::new(Step::Configure, "InvalidCredentials", &error)
     }
 }
 

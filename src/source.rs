@@ -1,7 +1,7 @@
 //! Step one, fetch: from what a GitSource says to a [`Revision`] whose objects are here.
 //!
 //! ```text
-//! Remote ─lock, ask the remote for its references→ target ─receive what is missing, check that it is whole→ Revision
+//! Fetch ─lock, ask the remote for its references→ target ─receive what is missing, check that it is whole→ Revision
 //! ```
 //! Nothing is believed of a revision but that it is complete; whether it may be used is for the next step to say.
 //! There is no work tree, and nothing that the remote names becomes the name of a file.
@@ -21,21 +21,19 @@ mod upload_pack;
 mod url;
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use git_signature::ObjectId;
-use git2::{ObjectType, Oid};
+pub use git2::{ObjectType, Oid};
 use tokio_util::sync::CancellationToken;
 
-pub use self::clock::{MAX_FETCH, Step};
-pub use self::credentials::{Credentials, InvalidCredentials, Proxy};
+pub use self::clock::{DEFAULT_STEP, MAX_FETCH, Step};
+pub use self::credentials::{Credentials, InvalidCredentials, Proxy, SecretData};
 pub use self::error::FetchError;
 pub use self::http::MAX_REDIRECTS;
 pub use self::known_hosts::{InvalidKnownHosts, MAX_KNOWN_HOSTS};
 pub use self::mirror::{
-    MAX_HAVES, MAX_HEADER_BYTES, MAX_MARKS, MAX_PACK_BYTES, MAX_PACK_OBJECTS, MAX_PACKS, MAX_TREE_DEPTH,
-    Mirror,
+    MAX_HAVES, MAX_MARKS, MAX_PACK_BYTES, MAX_PACK_OBJECTS, MAX_PACKS, MAX_TREE_DEPTH, Mirror,
 };
 pub use self::range::{InvalidRange, MAX_RANGE};
 pub use self::reference::{InvalidReference, MAX_REFERENCE, ReferenceName};
@@ -48,7 +46,7 @@ use self::local::Local;
 use self::mirror::{Target, is_marked, target};
 use self::range::{Range, version_of_tag};
 use self::reference::Wanted;
-use self::upload_pack::{Origin, RemoteReference, UploadPack};
+use self::upload_pack::{Remote, RemoteReference, UploadPack};
 use self::url::Location;
 use crate::api::GitReference;
 
@@ -57,16 +55,20 @@ const TAGS: &str = "refs/tags/";
 /// How much longer than [`MAX_FETCH`] is waited for work that is not the network's, until the fetch is given up.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Where a repository is and how to get in.
-pub struct Remote {
-    /// Its URL.
+/// What to fetch, with what, and where to keep it.
+pub struct Fetch {
+    /// Where the repository is.
     pub url: GitUrl,
+    /// What is followed.
+    pub reference: Option<GitReference>,
     /// Made for this URL.
     pub credentials: Credentials,
     /// For http and https only.
     pub proxy: Option<Proxy>,
     /// How long one network step may take.
     pub timeout: Duration,
+    /// The folder that mirrors are kept in.
+    pub state_dir: PathBuf,
 }
 
 /// A commit whose objects are in a mirror. Nobody has said yet that it may be used.
@@ -75,27 +77,50 @@ pub struct Revision {
     mirror: Mirror,
     reference: Option<ReferenceName>,
     commit: Oid,
-    commit_hex: String,
     tag: Option<Oid>,
 }
 
-/// Fetches what `reference` leads to into the mirror of the remote's URL below `state_dir`.
-///
-/// The work is done on a thread for blocking work and ends by itself in bounded time; when the future is dropped,
-/// it ends at its next step.
-pub async fn fetch(
-    state_dir: &Path,
-    remote: Remote,
-    reference: GitReference,
-) -> Result<Revision, FetchError> {
-    let wanted = Wanted::parse(&reference)?;
-    let mirror = Mirror::of(state_dir, &remote.url);
+/// The objects of a mirror, opened for reading.
+pub struct Objects {
+    repository: git2::Repository,
+}
+
+/// An object as it is hashed, without its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawObject {
+    /// Commit, tree, blob or tag.
+    pub kind: ObjectType,
+    /// The exact bytes.
+    pub data: Vec<u8>,
+}
+
+/// Why an object cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectError {
+    /// It is not there, or damaged. [`Mirror::discard`] makes the next fetch clone anew.
+    #[error("failed to read the object {0}")]
+    Unreadable(Oid),
+    /// It is larger than the caller takes.
+    #[error("failed to read the object {id}: it has {size} bytes, more than {limit}")]
+    TooLarge {
+        /// Which.
+        id: Oid,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+/// Fetches. The work is done on a thread for blocking work and ends by itself in bounded time; when the future is
+/// dropped, it ends at its next step.
+pub async fn fetch(fetch: Fetch) -> Result<Revision, FetchError> {
     let cancelled = CancellationToken::new();
     let _cancel_when_dropped = cancelled.clone().drop_guard();
-    let clock = Clock::start(remote.timeout, cancelled);
+    let clock = Clock::start(fetch.timeout, cancelled);
     let task = tokio::task::spawn_blocking({
         let clock = clock.clone();
-        move || fetch_blocking(mirror, &remote, wanted, &clock)
+        move || fetch_blocking(&fetch, &clock)
     });
     match tokio::time::timeout(MAX_FETCH + GRACE, task).await {
         Ok(result) => result.map_err(FetchError::Task)?,
@@ -103,12 +128,9 @@ pub async fn fetch(
     }
 }
 
-fn fetch_blocking(
-    mirror: Mirror,
-    remote: &Remote,
-    wanted: Wanted,
-    clock: &Clock,
-) -> Result<Revision, FetchError> {
+fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> {
+    let wanted = Wanted::parse(fetch.reference.as_ref())?;
+    let mirror = Mirror::of(&fetch.state_dir, &fetch.url);
     let lock = mirror.lock(clock)?;
     let repository = mirror.prepare(&lock)?;
     let (repository, reference, id) = match wanted {
@@ -117,9 +139,9 @@ fn fetch_blocking(
             if is_marked(&repository, commit) {
                 (repository, None, commit)
             } else {
-                let mut origin = connect(remote, "HEAD", clock)?;
+                let mut remote = connect(fetch, "HEAD", clock)?;
                 (
-                    mirror.bring(repository, commit, &mut *origin, &lock)?,
+                    mirror.bring(repository, commit, &mut *remote, &lock)?,
                     None,
                     commit,
                 )
@@ -129,9 +151,9 @@ fn fetch_blocking(
             commit,
             branch: Some(branch),
         } => {
-            let mut origin = connect(remote, branch.as_str(), clock)?;
-            let tip = named(origin.references(), &branch)?;
-            let repository = mirror.bring(repository, tip, &mut *origin, &lock)?;
+            let mut remote = connect(fetch, branch.as_str(), clock)?;
+            let tip = named(remote.references(), &branch)?;
+            let repository = mirror.bring(repository, tip, &mut *remote, &lock)?;
             if commit != tip && !repository.graph_descendant_of(tip, commit).unwrap_or(false) {
                 return Err(FetchError::NotOnBranch {
                     commit: commit.to_string(),
@@ -140,20 +162,20 @@ fn fetch_blocking(
             }
             // Of the branch only the newest files were checked to be here.
             (
-                mirror.bring(repository, commit, &mut *origin, &lock)?,
+                mirror.bring(repository, commit, &mut *remote, &lock)?,
                 Some(branch),
                 commit,
             )
         }
         Wanted::Reference(name) => {
-            let mut origin = connect(remote, name.as_str(), clock)?;
-            let id = named(origin.references(), &name)?;
-            (mirror.bring(repository, id, &mut *origin, &lock)?, Some(name), id)
+            let mut remote = connect(fetch, name.as_str(), clock)?;
+            let id = named(remote.references(), &name)?;
+            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
         }
         Wanted::Version(range) => {
-            let mut origin = connect(remote, TAGS, clock)?;
-            let (name, id) = newest(origin.references(), &range)?;
-            (mirror.bring(repository, id, &mut *origin, &lock)?, Some(name), id)
+            let mut remote = connect(fetch, TAGS, clock)?;
+            let (name, id) = newest(remote.references(), &range)?;
+            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
         }
     };
     let shown = reference
@@ -167,7 +189,6 @@ fn fetch_blocking(
         mirror,
         reference,
         commit,
-        commit_hex: commit.to_string(),
         tag,
     })
 }
@@ -199,21 +220,21 @@ fn newest(references: &[RemoteReference], range: &Range) -> Result<(ReferenceNam
 }
 
 /// Connects to where the URL leads.
-fn connect<'remote>(
-    remote: &'remote Remote,
+fn connect<'fetch>(
+    fetch: &'fetch Fetch,
     prefix: &str,
     clock: &Clock,
-) -> Result<Box<dyn Origin + 'remote>, FetchError> {
-    if remote.proxy.is_some() && !matches!(remote.url.location(), Location::Http(..)) {
+) -> Result<Box<dyn Remote + 'fetch>, FetchError> {
+    if fetch.proxy.is_some() && !matches!(fetch.url.location(), Location::Http(..)) {
         return Err(FetchError::ProxyUnsupported);
     }
-    match (remote.url.location(), &remote.credentials.0) {
+    match (fetch.url.location(), &fetch.credentials.0) {
         (Location::Http(url, tls), Kind::Http(credentials)) => {
-            let transport = http::Http::new(url, *tls, credentials, remote.proxy.as_ref())?;
+            let transport = http::Http::new(url, *tls, credentials, fetch.proxy.as_ref())?;
             Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
         }
         (Location::Http(url, tls), Kind::Anonymous) => {
-            let transport = http::Http::new(url, *tls, &HttpCredentials::default(), remote.proxy.as_ref())?;
+            let transport = http::Http::new(url, *tls, &HttpCredentials::default(), fetch.proxy.as_ref())?;
             Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
         }
         (Location::Ssh(location), Kind::Ssh(credentials)) => {
@@ -221,51 +242,35 @@ fn connect<'remote>(
             Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
         }
         (Location::Local(path), Kind::Anonymous) => Ok(Box::new(Local::open(path, prefix)?)),
-        _ => Err(FetchError::Credentials(InvalidCredentials::OtherUrl)),
+        _ => Err(FetchError::Credentials(InvalidCredentials::Unfit)),
     }
 }
 
 impl Revision {
-    /// The full name of the reference that led here; the commit's id, if that was asked for alone.
-    pub fn reference(&self) -> &str {
-        self.reference
-            .as_ref()
-            .map_or(&self.commit_hex, ReferenceName::as_str)
-    }
-
-    /// The commit's full id.
-    pub fn commit_hex(&self) -> String {
-        self.commit_hex.clone()
-    }
-
-    /// The bare repository that holds the objects. Its configuration decides nothing.
-    pub fn repository_path(&self) -> &Path {
-        self.mirror.path()
-    }
-
-    /// The mirror, to be discarded when an object turns out to be unreadable.
+    /// Where its objects are.
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
     }
 
-    /// The commit's id and its exact bytes.
-    pub fn raw_commit(&self) -> Result<(ObjectId, Vec<u8>), FetchError> {
-        self.raw_object(self.commit, ObjectType::Commit)
+    /// The reference that led to it; None for a commit that was named by its id alone.
+    pub fn reference(&self) -> Option<&ReferenceName> {
+        self.reference.as_ref()
     }
 
-    /// The annotated tag's id and its exact bytes, if the reference points at one. That the name in it is the
-    /// reference's, and that it leads to the commit, is for verification to see.
-    pub fn raw_tag(&self) -> Result<Option<(ObjectId, Vec<u8>)>, FetchError> {
+    /// The commit.
+    pub fn commit(&self) -> Oid {
+        self.commit
+    }
+
+    /// The annotated tag, if the reference points at one. Its object's `tag` field need not be the reference's
+    /// name: that is for verification to compare.
+    pub fn tag(&self) -> Option<Oid> {
         self.tag
-            .map(|tag| self.raw_object(tag, ObjectType::Tag))
-            .transpose()
     }
 
-    fn raw_object(&self, id: Oid, kind: ObjectType) -> Result<(ObjectId, Vec<u8>), FetchError> {
-        let data = mirror::raw_object(&self.mirror.open()?, id, kind)?;
-        let bytes =
-            <[u8; 20]>::try_from(id.as_bytes()).map_err(|_| FetchError::ObjectFormat("not sha1".into()))?;
-        Ok((ObjectId::from_bytes(bytes), data))
+    /// Opens the objects for reading.
+    pub fn objects(&self) -> Result<Objects, FetchError> {
+        self.mirror.open().map(|repository| Objects { repository })
     }
 }
 
@@ -276,5 +281,24 @@ impl fmt::Display for Revision {
             write!(formatter, "{}@", reference.short())?;
         }
         write!(formatter, "sha1:{}", self.commit)
+    }
+}
+
+impl Objects {
+    /// Reads an object of at most `limit` bytes, checked against its id.
+    pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {
+        let unreadable = |_| ObjectError::Unreadable(id);
+        let odb = self.repository.odb().map_err(unreadable)?;
+        // The size is looked at first: a small delta can stand for a huge object.
+        let (size, _) = odb.read_header(id).map_err(unreadable)?;
+        let size = size as u64;
+        if size > limit {
+            return Err(ObjectError::TooLarge { id, size, limit });
+        }
+        let object = odb.read(id).map_err(unreadable)?;
+        Ok(RawObject {
+            kind: object.kind(),
+            data: object.data().to_vec(),
+        })
     }
 }

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use crate::api::{SignerStatus, VerificationMode};
 use crate::files::Tree;
-use crate::source::{FetchError, Revision};
+use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
+
+/// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
+pub const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
 
 /// Which signatures are asked for, and whose.
 pub enum Policy {
@@ -98,9 +101,12 @@ pub enum VerifyError {
     /// The tag does not lead to the commit that was fetched.
     #[error("failed to verify tag {0}: it names another commit than the one that was fetched")]
     OtherCommit(String),
+    /// The mirror cannot be opened.
+    #[error("failed to open the mirror")]
+    Mirror(#[source] FetchError),
     /// The object cannot be read.
-    #[error("failed to read the revision")]
-    Unreadable(#[source] FetchError),
+    #[error("{0}")]
+    Unreadable(#[from] ObjectError),
 }
 
 impl Policy {
@@ -126,7 +132,8 @@ pub type TrustMaterial = std::collections::BTreeMap<String, Vec<u8>>;
 
 /// Holds a fetched revision against a policy.
 pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
-    let (id, raw) = revision.raw_commit().map_err(VerifyError::Unreadable)?;
+    let objects = revision.objects().map_err(VerifyError::Mirror)?;
+    let (id, raw) = read(&objects, revision.commit())?;
     let head = |trust: &TrustStore| {
         trust
             .verify_commit(&raw, id, now)
@@ -134,10 +141,10 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
     };
     let verification = match policy {
         Policy::Head(trust) => Verification::Signed(head(trust)?),
-        Policy::Tag(trust) => Verification::Signed(verify_tag(revision, trust, id, now)?),
+        Policy::Tag(trust) => Verification::Signed(verify_tag(revision, &objects, trust, id, now)?),
         Policy::TagAndHead(trust) => {
             head(trust)?;
-            Verification::Signed(verify_tag(revision, trust, id, now)?)
+            Verification::Signed(verify_tag(revision, &objects, trust, id, now)?)
         }
         Policy::Waived => Verification::Waived,
     };
@@ -149,21 +156,32 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
     Ok(VerifiedRevision {
         name: revision.to_string(),
         commit: CommitFacts { id: id.to_string(), subject: commit.subject.clone() },
-        tree: Tree::git(revision.repository_path().to_owned(), commit.tree),
+        tree: Tree::git(revision.mirror().path().to_owned(), commit.tree),
         verification,
     })
 }
 
-fn verify_tag(revision: &Revision, trust: &TrustStore, commit: ObjectId, now: Timestamp) -> Result<Signer, VerifyError> {
-    let reference = revision.reference().to_owned();
-    let (id, raw) = revision
-        .raw_tag()
-        .map_err(VerifyError::Unreadable)?
-        .ok_or_else(|| VerifyError::NoTag(reference.clone()))?;
+fn verify_tag(
+    revision: &Revision,
+    objects: &Objects,
+    trust: &TrustStore,
+    commit: ObjectId,
+    now: Timestamp,
+) -> Result<Signer, VerifyError> {
+    let reference = revision.reference().map_or_else(|| revision.commit().to_string(), ToString::to_string);
+    let tag = revision.tag().ok_or_else(|| VerifyError::NoTag(reference.clone()))?;
+    let (id, raw) = read(objects, tag)?;
     let (signer, target) = trust
         .verify_tag(&raw, id, &reference, now)
         .map_err(|refusal| VerifyError::Tag { tag: reference.clone(), refusal })?;
     if target == commit { Ok(signer) } else { Err(VerifyError::OtherCommit(reference)) }
+}
+
+/// The exact bytes of a commit or tag, with the id that they are found under.
+fn read(objects: &Objects, id: Oid) -> Result<(ObjectId, Vec<u8>), VerifyError> {
+    let raw = objects.raw_object(id, MAX_OBJECT_BYTES)?.data;
+    let id = id.to_string().parse().map_err(|_| ObjectError::Unreadable(id))?;
+    Ok((id, raw))
 }
 
 impl VerifiedRevision {
@@ -228,7 +246,7 @@ impl VerifyError {
             Self::Commit { refusal, .. } | Self::Tag { refusal, .. } => refusal.reason(),
             Self::NoTag(_) => "NoTag",
             Self::OtherCommit(_) => "TagNameMismatch",
-            Self::Unreadable(_) => "GitOperationFailed",
+            Self::Mirror(_) | Self::Unreadable(_) => "GitOperationFailed",
         }
     }
 }

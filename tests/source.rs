@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fluxops::api::GitReference;
-use fluxops::files::SecretData;
-use fluxops::source::{Credentials, FetchError, GitUrl, Home, Mirror, Proxy, Remote, Revision, fetch};
+use fluxops::source::{
+    Credentials, Fetch, FetchError, MAX_MARKS, MAX_PACKS, MAX_TREE_DEPTH, GitUrl, Home, Mirror, ObjectError, ObjectType, Oid, Proxy, RawObject, Revision, SecretData, fetch,
+};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -74,12 +76,12 @@ impl World {
         self.git(&["-C", "work", "rev-parse", "HEAD"])
     }
 
-    fn local(&self) -> Remote {
+    fn local(&self) -> Fetch {
         remote(&format!("file://{}", self.text("served/apps.git")), &[])
     }
 
-    async fn fetch(&self, remote: Remote, reference: GitReference) -> Result<Revision, FetchError> {
-        fetch(&self.path("state"), remote, reference).await
+    async fn fetch(&self, remote: Fetch, reference: GitReference) -> Result<Revision, FetchError> {
+        fetch(Fetch { state_dir: self.path("state"), reference: Some(reference), ..remote }).await
     }
 
     fn mirror(&self, url: &str) -> Mirror {
@@ -138,13 +140,13 @@ fn secret(entries: &[(&str, &str)]) -> SecretData {
     entries.iter().map(entry).collect::<BTreeMap<_, _>>()
 }
 
-fn remote(url: &str, entries: &[(&str, &str)]) -> Remote {
+fn remote(url: &str, entries: &[(&str, &str)]) -> Fetch {
     let url = GitUrl::parse(url, Home::ConfigFile).unwrap();
     let credentials = match entries {
-        [] => Credentials::none(&url).unwrap(),
-        entries => Credentials::parse(&url, &secret(entries)).unwrap(),
+        [] => Credentials::anonymous(),
+        entries => Credentials::from_secret(&url, secret(entries)).unwrap(),
     };
-    Remote { url, credentials, proxy: None, timeout: PATIENCE }
+    Fetch { url, reference: None, credentials, proxy: None, timeout: PATIENCE, state_dir: PathBuf::new() }
 }
 
 fn main_branch() -> GitReference {
@@ -153,6 +155,15 @@ fn main_branch() -> GitReference {
 
 fn tag(name: &str) -> GitReference {
     GitReference { tag: Some(name.into()), ..GitReference::default() }
+}
+
+fn name(revision: &Revision) -> &str {
+    revision.reference().unwrap().as_str()
+}
+
+/// An object, if it can be read.
+fn read(revision: &Revision, id: Oid) -> Option<RawObject> {
+    revision.objects().ok()?.raw_object(id, 1 << 20).ok()
 }
 
 /// The whole chain of an error, as it is logged.
@@ -172,16 +183,16 @@ async fn a_branch_is_followed() {
     let first = world.git(&["-C", "work", "rev-parse", "HEAD"]);
     let revision = world.fetch(world.local(), main_branch()).await.unwrap();
     assert_eq!(revision.to_string(), format!("main@sha1:{first}"));
-    assert_eq!(revision.reference(), "refs/heads/main");
-    assert_eq!(revision.commit_hex(), first);
-    assert_eq!(revision.raw_tag().unwrap(), None);
-    let (id, raw) = revision.raw_commit().unwrap();
-    assert_eq!(id.to_string(), first);
-    assert_eq!(String::from_utf8(raw).unwrap().trim_end(), world.git(&["-C", "work", "cat-file", "commit", &first]));
+    assert_eq!(name(&revision), "refs/heads/main");
+    assert_eq!(revision.commit().to_string(), first);
+    assert_eq!(revision.tag(), None);
+    let raw = read(&revision, revision.commit()).unwrap();
+    assert_eq!(raw.kind, ObjectType::Commit);
+    assert_eq!(String::from_utf8(raw.data).unwrap().trim_end(), world.git(&["-C", "work", "cat-file", "commit", &first]));
 
     let second = world.push("two");
-    assert_eq!(world.fetch(world.local(), main_branch()).await.unwrap().commit_hex(), second);
-    let mirror = revision.repository_path().to_str().unwrap();
+    assert_eq!(world.fetch(world.local(), main_branch()).await.unwrap().commit().to_string(), second);
+    let mirror = revision.mirror().path().to_str().unwrap();
     world.git(&["-C", mirror, "fsck", "--strict"]);
     assert_eq!(world.git(&["-C", mirror, "cat-file", "-p", &format!("{second}:app/file")]), "two");
 }
@@ -191,12 +202,12 @@ async fn the_mirror_is_private_and_bare() {
     use std::os::unix::fs::PermissionsExt as _;
     let world = World::new();
     let revision = world.fetch(world.local(), main_branch()).await.unwrap();
-    for folder in [revision.repository_path(), &world.path("state/git")] {
+    for folder in [revision.mirror().path(), &world.path("state/git")] {
         assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
     }
-    assert!(!revision.repository_path().join("app").exists());
-    let names = world.git(&["-C", revision.repository_path().to_str().unwrap(), "for-each-ref"]);
-    assert_eq!(names, format!("{0} commit\trefs/fluxops/{0}", revision.commit_hex()));
+    assert!(!revision.mirror().path().join("app").exists());
+    let names = world.git(&["-C", revision.mirror().path().to_str().unwrap(), "for-each-ref"]);
+    assert_eq!(names, format!("{0} commit\trefs/fluxops/{0}", revision.commit().to_string()));
 }
 
 #[tokio::test]
@@ -213,13 +224,15 @@ async fn tags_lead_to_commits() {
         world.git(&[&["-C", "work"], arguments].concat());
     }
     let light = world.fetch(world.local(), tag("light")).await.unwrap();
-    assert_eq!((light.to_string(), light.raw_tag().unwrap()), (format!("light@sha1:{commit}"), None));
+    assert_eq!((light.to_string(), light.tag()), (format!("light@sha1:{commit}"), None));
 
     let annotated = world.fetch(world.local(), tag("v1.0.0")).await.unwrap();
     assert_eq!(annotated.to_string(), format!("v1.0.0@sha1:{commit}"));
-    let (id, raw) = annotated.raw_tag().unwrap().unwrap();
+    let id = annotated.tag().unwrap();
     assert_eq!(id.to_string(), world.git(&["-C", "work", "rev-parse", "v1.0.0"]));
-    assert_eq!(String::from_utf8(raw).unwrap().trim_end(), world.git(&["-C", "work", "cat-file", "tag", "v1.0.0"]));
+    let raw = read(&annotated, id).unwrap();
+    assert_eq!(raw.kind, ObjectType::Tag);
+    assert_eq!(String::from_utf8(raw.data).unwrap().trim_end(), world.git(&["-C", "work", "cat-file", "tag", "v1.0.0"]));
 
     for name in ["nested", "tree"] {
         let error = world.fetch(world.local(), tag(name)).await.unwrap_err();
@@ -240,7 +253,7 @@ async fn the_highest_version_in_a_range_is_taken() {
         for url in [format!("{}/apps.git", server.url), format!("file://{}", world.text("served/apps.git"))] {
             let reference = GitReference { semver: Some(range.into()), ..GitReference::default() };
             let revision = world.fetch(remote(&url, &[]), reference).await.unwrap();
-            assert_eq!(revision.reference(), format!("refs/tags/{wanted}"), "{range}");
+            assert_eq!(name(&revision), format!("refs/tags/{wanted}"), "{range}");
         }
     }
     let none = GitReference { semver: Some(">=3".into()), ..GitReference::default() };
@@ -262,7 +275,7 @@ async fn a_commit_is_asked_for_once() {
     for _ in 0..2 {
         let revision = world.fetch(remote(&url, &[]), commit(&first, None)).await.unwrap();
         assert_eq!(revision.to_string(), format!("sha1:{first}"));
-        assert_eq!(revision.reference(), first);
+        assert!(revision.reference().is_none());
     }
     assert_eq!(world.requests("requests").len(), 3, "greeting, ls-refs and fetch, then nothing");
 
@@ -292,10 +305,10 @@ async fn only_what_changed_is_fetched() {
     assert_eq!(commands()[3..], ["greeting", "ls-refs"]);
 
     let second = world.push("two");
-    assert_eq!(world.fetch(remote(&url, &[]), main_branch()).await.unwrap().commit_hex(), second);
+    assert_eq!(world.fetch(remote(&url, &[]), main_branch()).await.unwrap().commit().to_string(), second);
     assert_eq!(commands()[5..], ["greeting", "ls-refs", "fetch"]);
     // The second pack has a commit, two folders and a file, and nothing of the first.
-    let packs = std::fs::read_dir(first.repository_path().join("objects/pack")).unwrap();
+    let packs = std::fs::read_dir(first.mirror().path().join("objects/pack")).unwrap();
     let packs = packs.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "pack"));
     let sizes = packs.map(|path| u32::from_be_bytes(std::fs::read(path).unwrap()[8..12].try_into().unwrap()));
     assert_eq!(sizes.collect::<Vec<_>>(), [4, 4]);
@@ -303,19 +316,43 @@ async fn only_what_changed_is_fetched() {
     // A branch that went back needs nothing that is not here.
     world.git(&["-C", "work", "push", "-q", "-f", "origin", "HEAD~1:main"]);
     assert_eq!(world.fetch(remote(&url, &[]), main_branch()).await.unwrap(), first);
-    world.git(&["-C", first.repository_path().to_str().unwrap(), "fsck", "--strict"]);
+    world.git(&["-C", first.mirror().path().to_str().unwrap(), "fsck", "--strict"]);
 }
 
 #[tokio::test]
 async fn a_server_of_the_first_protocol_does_as_well() {
     let world = World::new();
-    world.git(&["-C", "served/apps.git", "config", "protocol.version", "0"]);
     let server = Program::git(&world, &[]);
-    let url = format!("{}/apps.git", server.url);
+    let url = format!("http://127.0.0.1:{}/apps.git", forget_protocol_2(server.port().parse().unwrap()));
     let first = world.fetch(remote(&url, &[]), main_branch()).await.unwrap();
     let second = world.push("two");
-    assert_eq!(world.fetch(remote(&url, &[]), main_branch()).await.unwrap().commit_hex(), second);
-    world.git(&["-C", first.repository_path().to_str().unwrap(), "fsck", "--strict"]);
+    assert_eq!(world.fetch(remote(&url, &[]), main_branch()).await.unwrap().commit().to_string(), second);
+    let requests = world.requests("requests");
+    assert_eq!(requests.len(), 4, "the first protocol has no ls-refs");
+    assert!(requests.iter().all(|request| request["protocol"].is_null()));
+    world.git(&["-C", first.mirror().path().to_str().unwrap(), "fsck", "--strict"]);
+}
+
+/// Stands before a server and spoils the header that asks for the second protocol; the port it listens on.
+fn forget_protocol_2(server: u16) -> u16 {
+    const HEADER: &[u8] = b"git-protocol:";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let relay = move |mut client: TcpStream| {
+        let mut upstream = TcpStream::connect(("127.0.0.1", server)).unwrap();
+        let (mut answers, mut back) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+        let mut buffer = [0; 65536];
+        while let Ok(count @ 1..) = client.read(&mut buffer) {
+            let piece = &mut buffer[..count];
+            if let Some(at) = piece.windows(HEADER.len()).position(|window| window == HEADER) {
+                piece[at] = b'x';
+            }
+            upstream.write_all(piece).unwrap();
+        }
+    };
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|client| drop(std::thread::spawn(move || relay(client)))));
+    port
 }
 
 #[tokio::test]
@@ -405,7 +442,7 @@ async fn a_proxy_is_used_when_given() {
     let proxy = Program::start("http_proxy.py", &["--basic", &ada, "--resolve", &resolve, "--request-log", &log]);
     let through = |login: &[(&str, &str)]| {
         let mut remote = remote("https://localhost:4430/apps.git", &[("ca.crt", &authority)]);
-        remote.proxy = Some(Proxy::parse(&secret(&[&[("address", &*proxy.url)], login].concat())).unwrap());
+        remote.proxy = Some(Proxy::from_secret(secret(&[&[("address", &*proxy.url)], login].concat())).unwrap());
         remote
     };
     world.fetch(through(&[("username", "ada"), ("password", PASSWORD)]), main_branch()).await.unwrap();
@@ -464,7 +501,7 @@ async fn a_fetch_ends_when_nobody_waits() {
 async fn a_damaged_mirror_is_cloned_anew() {
     let world = World::new();
     let good = world.fetch(world.local(), main_branch()).await.unwrap();
-    let mirror = good.repository_path().to_owned();
+    let mirror = good.mirror().path().to_owned();
     for damage in ["HEAD", "objects", "config"] {
         let path = mirror.join(damage);
         if path.is_dir() {
@@ -473,11 +510,12 @@ async fn a_damaged_mirror_is_cloned_anew() {
             std::fs::write(&path, "\0damaged").unwrap();
         }
         let healed = world.fetch(world.local(), main_branch()).await.unwrap_or_else(|error| panic!("{damage}: {error:?}"));
-        assert!(healed.raw_commit().is_ok(), "{damage}");
+        assert!(read(&healed, healed.commit()).is_some(), "{damage}");
     }
     good.mirror().discard().unwrap();
-    assert!(good.raw_commit().is_err());
-    assert!(world.fetch(world.local(), main_branch()).await.unwrap().raw_commit().is_ok());
+    assert!(read(&good, good.commit()).is_none());
+    let again = world.fetch(world.local(), main_branch()).await.unwrap();
+    assert!(read(&again, again.commit()).is_some());
 }
 
 #[tokio::test]
@@ -486,7 +524,7 @@ async fn fetches_of_one_repository_take_turns() {
     let expected = world.git(&["-C", "work", "rev-parse", "HEAD"]);
     let fetches = (0..8).map(|_| world.fetch(world.local(), main_branch()));
     for result in futures::future::join_all(fetches).await {
-        assert_eq!(result.unwrap().commit_hex(), expected);
+        assert_eq!(result.unwrap().commit().to_string(), expected);
     }
 }
 
@@ -500,6 +538,65 @@ async fn an_incomplete_repository_is_not_taken() {
     assert!(matches!(error, FetchError::Local(_) | FetchError::BadObjects(_)), "{error:?}");
     let url = format!("file://{}", world.text("served/apps.git"));
     assert_eq!(std::fs::read_dir(world.mirror(&url).path().join("refs")).unwrap().flatten().filter(|entry| entry.file_name() == "fluxops").count(), 0);
+}
+
+#[tokio::test]
+async fn an_object_is_read_up_to_a_limit() {
+    let world = World::new();
+    let revision = world.fetch(world.local(), main_branch()).await.unwrap();
+    let objects = revision.objects().unwrap();
+    let size = read(&revision, revision.commit()).unwrap().data.len() as u64;
+    assert!(objects.raw_object(revision.commit(), size).is_ok());
+    let error = objects.raw_object(revision.commit(), size - 1).unwrap_err();
+    assert_eq!(error, ObjectError::TooLarge { id: revision.commit(), size, limit: size - 1 });
+    let absent: Oid = "1111111111111111111111111111111111111111".parse().unwrap();
+    assert_eq!(objects.raw_object(absent, size).unwrap_err(), ObjectError::Unreadable(absent));
+}
+
+#[tokio::test]
+async fn a_mirror_of_many_packs_is_cloned_anew() {
+    let world = World::new();
+    let first = world.fetch(world.local(), main_branch()).await.unwrap();
+    let packs = first.mirror().path().join("objects/pack");
+    let count = || std::fs::read_dir(&packs).unwrap().count();
+    for number in 0..=MAX_PACKS {
+        std::fs::write(packs.join(format!("pack-{number:040}.pack")), "").unwrap();
+    }
+    let second = world.push("two");
+    let fetched = world.fetch(world.local(), main_branch()).await.unwrap();
+    assert_eq!((fetched.commit().to_string(), count()), (second, 2), "one pack and its index");
+}
+
+#[tokio::test]
+async fn folders_within_folders_have_an_end() {
+    let world = World::new();
+    let deep = |depth: usize| vec!["d"; depth].join("/");
+    for (depth, taken) in [(MAX_TREE_DEPTH, true), (MAX_TREE_DEPTH + 1, false)] {
+        let folder = format!("work/{}", deep(depth));
+        std::fs::create_dir_all(world.path(&folder)).unwrap();
+        world.write(&format!("{folder}/file"), "deep");
+        world.push(&depth.to_string());
+        let result = world.fetch(world.local(), main_branch()).await;
+        assert_eq!(result.is_ok(), taken, "{depth}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn branches_that_are_left_are_forgotten_in_the_end() {
+    let world = World::new();
+    let mut last = None;
+    for number in 0..MAX_MARKS + 3 {
+        world.git(&["-C", "work", "checkout", "-q", "--orphan", &format!("branch-{number}")]);
+        let commit = world.push(&number.to_string());
+        let reference = GitReference { branch: Some(format!("branch-{number}")), ..GitReference::default() };
+        let revision = world.fetch(world.local(), reference).await.unwrap();
+        assert_eq!(revision.commit().to_string(), commit);
+        last = Some(revision);
+    }
+    let last = last.unwrap();
+    let marks = world.git(&["-C", last.mirror().path().to_str().unwrap(), "for-each-ref", "--format=%(refname)"]);
+    assert_eq!(marks.lines().count(), MAX_MARKS);
+    assert!(marks.contains(&last.commit().to_string()));
 }
 
 #[tokio::test]
@@ -551,11 +648,11 @@ impl SshWorld {
         }
     }
 
-    fn remote(&self, known_hosts: &str) -> Remote {
+    fn remote(&self, known_hosts: &str) -> Fetch {
         self.remote_with(&[("identity", &self.identity), ("known_hosts", known_hosts)])
     }
 
-    fn remote_with(&self, entries: &[(&str, &str)]) -> Remote {
+    fn remote_with(&self, entries: &[(&str, &str)]) -> Fetch {
         let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
         let url = format!("ssh://{}@127.0.0.1:{}/apps.git", user.trim(), self.server.port());
         remote(&url, entries)
@@ -610,9 +707,8 @@ async fn ssh_follows_a_branch() {
     let first = world.fetch(ssh.remote(&ssh.known_hosts), main_branch()).await.unwrap();
     assert_eq!(world.fetch(ssh.remote(&ssh.known_hosts), main_branch()).await.unwrap(), first);
     let second = world.push("two");
-    assert_eq!(world.fetch(ssh.remote(&ssh.known_hosts), main_branch()).await.unwrap().commit_hex(), second);
-    world.git(&["-C", "served/apps.git", "config", "protocol.version", "0"]);
-    world.git(&["-C", first.repository_path().to_str().unwrap(), "fsck", "--strict"]);
+    assert_eq!(world.fetch(ssh.remote(&ssh.known_hosts), main_branch()).await.unwrap().commit().to_string(), second);
+    world.git(&["-C", first.mirror().path().to_str().unwrap(), "fsck", "--strict"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `fluxops crds`: the CustomResourceDefinitions, as they are in crds/.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -8,9 +10,23 @@ use crate::api::custom_resource_definitions;
 
 #[derive(Args)]
 #[command(after_help = "Example: fluxops crds | kubectl apply --server-side -f -")]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// A folder to write them to, one file each, in place of standard output
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
 
-pub(super) fn run(_: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    if let Some(folder) = &arguments.dir {
+        for (name, document) in documents()? {
+            let path = folder.join(name);
+            std::fs::write(&path, document).map_err(|error| {
+                CommandError::new(Exit::Unusable, format!("failed to write {}: {error}", path.display()))
+            })?;
+            writeln!(console.output, "{}", path.display())?;
+        }
+        return Ok(Exit::Success);
+    }
     for (index, (_, document)) in documents()?.iter().enumerate() {
         if index > 0 {
             writeln!(console.output, "---")?;

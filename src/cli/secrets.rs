@@ -1,6 +1,32 @@
-//! `fluxops secrets`: SOPS files.
-use clap::Args;
+//! `fluxops secrets`: SOPS files, with sops's flags and habits.
+
+mod decrypt;
+mod encrypt;
+mod file;
+
+use clap::{Args, Subcommand};
+
 use super::{CommandError, Console, Exit};
+
 #[derive(Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: &Arguments, _: &mut Console<'_>) -> Result<Exit, CommandError> { Ok(Exit::Success) }
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: SecretsCommand,
+}
+
+#[derive(Subcommand)]
+enum SecretsCommand {
+    /// Seal files for age recipients
+    #[command(after_help = "Example: fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml")]
+    Encrypt(encrypt::Arguments),
+    /// Open sealed files and print them
+    #[command(after_help = "Example: fluxops secrets decrypt --age-key-file keys.txt secret.yaml")]
+    Decrypt(decrypt::Arguments),
+}
+
+pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    match &arguments.command {
+        SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, console),
+        SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
+    }
+}

@@ -16,6 +16,8 @@ const JITTER_PERCENT: u32 = 5;
 #[derive(Default)]
 pub(super) struct Schedule {
     entries: BTreeMap<ObjectName, Entry>,
+    /// For a single run: the objects whose turn it is. What asks for others meanwhile is not heard.
+    batch: Option<BTreeSet<ObjectName>>,
     done: BTreeSet<ObjectName>,
 }
 
@@ -30,6 +32,9 @@ struct Entry {
 impl Schedule {
     /// Asks for a reconcile. The earlier of two requests counts.
     pub(super) fn ask(&mut self, name: ObjectName, trigger: Trigger, due: Instant) {
+        if self.batch.as_ref().is_some_and(|batch| !batch.contains(&name)) {
+            return;
+        }
         match self.entries.get_mut(&name) {
             Some(entry) if entry.running => entry.again = Some(trigger),
             Some(entry) if entry.due <= due => {}
@@ -66,18 +71,15 @@ impl Schedule {
         self.entries.remove(name);
     }
 
-    /// For a single run: nothing but these, all of them now.
-    pub(super) fn keep_only(&mut self, batch: &BTreeSet<ObjectName>) {
+    /// For a single run: nothing but these, all of them now, and each of them once.
+    pub(super) fn begin_batch(&mut self, batch: BTreeSet<ObjectName>) {
         self.entries.clear();
-        for name in batch {
+        for name in &batch {
+            self.batch = None;
             self.ask(name.clone(), Trigger::Start, Instant::now());
         }
-    }
-
-    /// For a single run: these are done, whatever asks for them.
-    pub(super) fn finish_batch(&mut self, batch: &BTreeSet<ObjectName>) {
-        self.done.extend(batch.iter().cloned());
-        self.entries.clear();
+        self.batch = Some(BTreeSet::new());
+        self.done.extend(batch);
     }
 
     /// For a single run: what is done.

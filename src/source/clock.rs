@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::FetchError;
 
+/// The timeout of a network step when a source gives none, as in Flux.
+pub const DEFAULT_STEP: Duration = Duration::from_secs(60);
 /// The longest a whole fetch may take, however steadily it moves; it is begun anew at the next interval.
 pub const MAX_FETCH: Duration = Duration::from_secs(15 * 60);
 /// How often something that cannot be waited for is looked at.
@@ -127,8 +129,8 @@ mod tests {
     #[test]
     fn nothing_is_waited_for_once_cancelled() {
         let cancelled = CancellationToken::new();
-        let clock = Clock::start(Duration::from_secs(9), cancelled.clone());
-        assert!(clock.left(Step::Connect).unwrap() <= Duration::from_secs(9));
+        let clock = Clock::start(DEFAULT_STEP, cancelled.clone());
+        assert!(clock.left(Step::Connect).unwrap() <= DEFAULT_STEP);
         cancelled.cancel();
         assert!(matches!(clock.left(Step::Connect), Err(FetchError::Cancelled)));
     }

@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use super::known_hosts::{InvalidKnownHosts, KnownHosts};
 use super::url::{GitUrl, Location, Tls};
-use crate::files::SecretData;
+
+/// The data of a Secret.
+pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// What a repository is opened with. It fits the scheme of the URL it was made for.
 pub struct Credentials(pub(super) Kind);
@@ -73,31 +75,25 @@ pub enum InvalidCredentials {
     /// Credentials for a folder.
     #[error("file:// takes no credentials")]
     ForFolder,
-    /// SSH without a Secret.
-    #[error("ssh:// needs a Secret with \"identity\" and \"known_hosts\"; name it in spec.secretRef")]
-    NoSecret,
-    /// They were made for another URL.
-    #[error("the credentials were made for another URL")]
-    OtherUrl,
+    /// They were made for another URL, or ssh:// has none.
+    #[error("the URL needs other credentials; ssh:// needs a Secret with \"identity\" and \"known_hosts\"")]
+    Unfit,
 }
 
 impl Credentials {
-    /// None: for public repositories and folders. SSH always needs some.
-    pub fn none(url: &GitUrl) -> Result<Self, InvalidCredentials> {
-        match url.location() {
-            Location::Ssh(_) => Err(InvalidCredentials::NoSecret),
-            Location::Http(..) | Location::Local(_) => Ok(Self(Kind::Anonymous)),
-        }
+    /// None: for public repositories and folders.
+    pub fn anonymous() -> Self {
+        Self(Kind::Anonymous)
     }
 
     /// Reads the data of the Secret that `secretRef` names, for use with `url`.
-    pub fn parse(url: &GitUrl, data: &SecretData) -> Result<Self, InvalidCredentials> {
+    pub fn from_secret(url: &GitUrl, data: SecretData) -> Result<Self, InvalidCredentials> {
         match url.location() {
             Location::Http(_, Tls::Encrypted) => {
-                http_credentials(Fields::of(data)).map(|http| Self(Kind::Http(http)))
+                http_credentials(Fields(data)).map(|http| Self(Kind::Http(http)))
             }
             Location::Http(_, Tls::Plain) => Err(InvalidCredentials::InTheClear),
-            Location::Ssh(_) => ssh_credentials(Fields::of(data)).map(|ssh| Self(Kind::Ssh(ssh))),
+            Location::Ssh(_) => ssh_credentials(Fields(data)).map(|ssh| Self(Kind::Ssh(ssh))),
             Location::Local(_) => Err(InvalidCredentials::ForFolder),
         }
     }
@@ -106,9 +102,9 @@ impl Credentials {
 impl Proxy {
     /// Reads the data of the Secret that `proxySecretRef` names: `address`, and both or none of `username` and
     /// `password`.
-    pub fn parse(data: &SecretData) -> Result<Self, InvalidCredentials> {
+    pub fn from_secret(data: SecretData) -> Result<Self, InvalidCredentials> {
         const ADDRESS: &str = "address";
-        let mut fields = Fields::of(data);
+        let mut fields = Fields(data);
         let address = fields
             .text(ADDRESS)?
             .ok_or(InvalidCredentials::Required(ADDRESS, "a proxy"))?;
@@ -132,7 +128,7 @@ impl Proxy {
     }
 }
 
-fn http_credentials(mut fields: Fields<'_>) -> Result<HttpCredentials, InvalidCredentials> {
+fn http_credentials(mut fields: Fields) -> Result<HttpCredentials, InvalidCredentials> {
     let login = fields.login()?.map(|(user, password)| {
         let pair = Zeroizing::new(format!("{}:{}", *user, *password));
         Zeroizing::new(format!(
@@ -170,7 +166,7 @@ fn http_credentials(mut fields: Fields<'_>) -> Result<HttpCredentials, InvalidCr
     })
 }
 
-fn ssh_credentials(mut fields: Fields<'_>) -> Result<SshCredentials, InvalidCredentials> {
+fn ssh_credentials(mut fields: Fields) -> Result<SshCredentials, InvalidCredentials> {
     const SCHEME: &str = "ssh://";
     let identity = fields
         .lines("identity")?
@@ -191,18 +187,10 @@ fn ssh_credentials(mut fields: Fields<'_>) -> Result<SshCredentials, InvalidCred
 }
 
 /// The keys of a Secret that have not been looked at yet.
-struct Fields<'data>(BTreeMap<&'data str, &'data [u8]>);
+struct Fields(SecretData);
 
-impl<'data> Fields<'data> {
-    fn of(data: &'data SecretData) -> Self {
-        Self(
-            data.iter()
-                .map(|(key, value)| (key.as_str(), value.as_slice()))
-                .collect(),
-        )
-    }
-
-    fn take(&mut self, key: &str) -> Option<&'data [u8]> {
+impl Fields {
+    fn take(&mut self, key: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.0.remove(key)
     }
 
@@ -211,7 +199,7 @@ impl<'data> Fields<'data> {
         let Some(value) = self.take(key) else {
             return Ok(None);
         };
-        match std::str::from_utf8(value) {
+        match std::str::from_utf8(&value) {
             Ok("") => Err(InvalidCredentials::Value(key, "is empty")),
             Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
             Err(_) => Err(InvalidCredentials::Value(key, "is not UTF-8")),
@@ -255,7 +243,7 @@ impl<'data> Fields<'data> {
 
     fn end(self, purpose: &'static str) -> Result<(), InvalidCredentials> {
         match self.0.into_keys().next() {
-            Some(key) => Err(InvalidCredentials::UnknownKey(key.to_owned(), purpose)),
+            Some(key) => Err(InvalidCredentials::UnknownKey(key, purpose)),
             None => Ok(()),
         }
     }
@@ -277,7 +265,7 @@ mod tests {
     }
 
     fn read(url: &str, entries: &[(&str, &str)]) -> Result<Credentials, InvalidCredentials> {
-        Credentials::parse(&GitUrl::parse(url, Home::ConfigFile).unwrap(), &data(entries))
+        Credentials::from_secret(&GitUrl::parse(url, Home::ConfigFile).unwrap(), data(entries))
     }
 
     #[test]
@@ -391,7 +379,10 @@ mod tests {
     #[test]
     fn a_proxy_is_http_or_https_without_user_information() {
         for address in ["http://proxy.example:3128", "https://proxy.example/"] {
-            assert!(Proxy::parse(&data(&[("address", address)])).is_ok(), "{address}");
+            assert!(
+                Proxy::from_secret(data(&[("address", address)])).is_ok(),
+                "{address}"
+            );
         }
         for address in [
             "socks5://proxy:1080",
@@ -399,18 +390,18 @@ mod tests {
             "http://ada:secret@proxy:3128",
             "http://proxy/x",
         ] {
-            let error = Proxy::parse(&data(&[("address", address)])).err().unwrap();
+            let error = Proxy::from_secret(data(&[("address", address)])).err().unwrap();
             assert!(
                 matches!(error, InvalidCredentials::Value("address", _)),
                 "{address}"
             );
             assert!(!error.to_string().contains("secret"));
         }
-        let error = Proxy::parse(&data(&[("address", "http://proxy:1"), ("user", "ada")])).err();
+        let error = Proxy::from_secret(data(&[("address", "http://proxy:1"), ("user", "ada")])).err();
         assert_eq!(
             error,
             Some(InvalidCredentials::UnknownKey("user".into(), "a proxy"))
         );
-        assert!(Proxy::parse(&data(&[])).is_err());
+        assert!(Proxy::from_secret(data(&[])).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use git2::{Oid, Repository};
 
 use super::error::FetchError;
-use super::upload_pack::{Origin, RemoteReference, Sink};
+use super::upload_pack::{Remote, RemoteReference, Sink};
 
 /// An opened repository and the references that were asked about.
 pub(super) struct Local {
@@ -37,7 +37,7 @@ impl Local {
     }
 }
 
-impl Origin for Local {
+impl Remote for Local {
     fn references(&self) -> &[RemoteReference] {
         &self.references
     }

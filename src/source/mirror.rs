@@ -14,7 +14,7 @@ use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use super::clock::{Clock, Step};
 use super::error::FetchError;
-use super::upload_pack::Origin;
+use super::upload_pack::Remote;
 use super::url::GitUrl;
 use crate::name::hex;
 
@@ -22,8 +22,6 @@ use crate::name::hex;
 pub const MAX_PACK_BYTES: u64 = 1 << 30;
 /// The most objects in a pack.
 pub const MAX_PACK_OBJECTS: u64 = 2_000_000;
-/// The most bytes of a commit or a tag: the longest messages and signatures are far shorter.
-pub const MAX_HEADER_BYTES: u64 = 1 << 20;
 /// The most folders within each other.
 pub const MAX_TREE_DEPTH: usize = 64;
 /// The most packs of a mirror. Each fetch adds one; with more the mirror is cloned anew, into a single one.
@@ -121,7 +119,7 @@ impl Mirror {
         &self,
         mut repository: Repository,
         want: Oid,
-        origin: &mut dyn Origin,
+        remote: &mut dyn Remote,
         _lock: &Lock,
     ) -> Result<Repository, FetchError> {
         if is_marked(&repository, want) {
@@ -133,7 +131,7 @@ impl Mirror {
             repository = self.recreate()?;
         }
         let marks = marks(&repository)?;
-        receive(&repository, want, &haves(&repository, &marks)?, origin)?;
+        receive(&repository, want, &haves(&repository, &marks)?, remote)?;
         check_complete(&repository, want, &marks)?;
         mark(&repository, want, &marks)?;
         Ok(repository)
@@ -173,32 +171,15 @@ pub(super) fn target(repository: &Repository, id: Oid) -> Option<Target> {
     }
 }
 
-/// Reads the exact bytes of a commit or a tag.
-pub(super) fn raw_object(repository: &Repository, id: Oid, kind: ObjectType) -> Result<Vec<u8>, FetchError> {
-    let odb = repository.odb().map_err(unusable)?;
-    // The size is looked at first: a small delta can stand for a huge object.
-    let (size, found) = odb.read_header(id).map_err(unusable)?;
-    if found != kind {
-        return Err(FetchError::NotACommit(id.to_string()));
-    }
-    if size as u64 > MAX_HEADER_BYTES {
-        return Err(FetchError::TooLarge {
-            what: "bytes in a commit or tag",
-            limit: MAX_HEADER_BYTES,
-        });
-    }
-    Ok(odb.read(id).map_err(unusable)?.data().to_vec())
-}
-
 fn receive(
     repository: &Repository,
     want: Oid,
     haves: &[Oid],
-    origin: &mut dyn Origin,
+    remote: &mut dyn Remote,
 ) -> Result<(), FetchError> {
     let odb = repository.odb().map_err(unusable)?;
     let mut pack = Pack::new(&odb);
-    origin.objects(want, haves, &mut |piece| pack.take(piece))?;
+    remote.objects(want, haves, &mut |piece| pack.take(piece))?;
     pack.finish()
 }
 

@@ -7,7 +7,7 @@ use git2::Oid;
 use super::range::{InvalidRange, Range};
 use crate::api::GitReference;
 
-/// The branch that is followed when `ref` names nothing, as in Flux.
+/// The branch that is followed when `ref` is absent, as in Flux.
 const DEFAULT_BRANCH: &str = "master";
 /// The longest name of a reference, in bytes: what fits into one file name, which is where Git keeps it.
 pub const MAX_REFERENCE: usize = 255;
@@ -88,7 +88,10 @@ impl fmt::Display for ReferenceName {
 }
 
 impl Wanted {
-    pub(super) fn parse(reference: &GitReference) -> Result<Self, InvalidReference> {
+    pub(super) fn parse(reference: Option<&GitReference>) -> Result<Self, InvalidReference> {
+        let Some(reference) = reference else {
+            return ReferenceName::below("refs/heads/", DEFAULT_BRANCH).map(Self::Reference);
+        };
         let GitReference {
             branch,
             tag,
@@ -209,7 +212,7 @@ mod tests {
             branch: Some("dev".into()),
         };
         let name = |name: &str| Wanted::Reference(ReferenceName::parse(name).unwrap());
-        let wanted = |reference: &GitReference| Wanted::parse(reference).unwrap();
+        let wanted = |reference: &GitReference| Wanted::parse(Some(reference)).unwrap();
         let dev = ReferenceName::parse("refs/heads/dev").unwrap();
         assert_eq!(
             wanted(&all),
@@ -236,6 +239,7 @@ mod tests {
         let without = GitReference { tag: None, ..without };
         assert_eq!(wanted(&without), name("refs/heads/dev"));
         assert_eq!(wanted(&GitReference::default()), name("refs/heads/master"));
+        assert_eq!(Wanted::parse(None).unwrap(), name("refs/heads/master"));
     }
 
     #[test]
@@ -251,14 +255,14 @@ mod tests {
             &"0".repeat(40),
             &"a".repeat(64),
         ] {
-            assert!(Wanted::parse(&commit(text)).is_err(), "{text}");
+            assert!(Wanted::parse(Some(&commit(text))).is_err(), "{text}");
         }
         for branch in ["--upload-pack=id", "../../x", "", "a..b"] {
             let reference = GitReference {
                 branch: Some(branch.into()),
                 ..GitReference::default()
             };
-            assert!(Wanted::parse(&reference).is_err(), "{branch}");
+            assert!(Wanted::parse(Some(&reference)).is_err(), "{branch}");
         }
     }
 }

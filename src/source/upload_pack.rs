@@ -27,7 +27,7 @@ pub(super) struct RemoteReference {
 }
 
 /// A repository that can be fetched from.
-pub(super) trait Origin {
+pub(super) trait Remote {
     /// The references whose name begins with the prefix given when connecting.
     fn references(&self) -> &[RemoteReference];
 
@@ -118,7 +118,7 @@ impl<T: Transport> UploadPack<T> {
     }
 }
 
-impl<T: Transport> Origin for UploadPack<T> {
+impl<T: Transport> Remote for UploadPack<T> {
     fn references(&self) -> &[RemoteReference] {
         &self.references
     }

@@ -41,6 +41,9 @@ pub enum ConfigError {
     /// There are too many.
     #[error("failed to read {}: it has more than {MAX_CONFIG_FILES} files", .0.display())]
     TooMany(PathBuf),
+    /// There is nothing to do.
+    #[error("failed to use {}: it needs at least one GitSource and one Delivery", .0.display())]
+    Nothing(PathBuf),
     /// A file is no YAML.
     #[error("failed to parse {}:{}", .path.display(), .source.position())]
     Parse {
@@ -127,6 +130,9 @@ impl Folder {
                 let json = manifest_yaml::to_json_exposed(&document.value);
                 folder.take(&file, document.position.line, &json, &mut definitions)?;
             }
+        }
+        if definitions.sources.is_empty() || definitions.deliveries.is_empty() {
+            return Err(ConfigError::Nothing(path.to_owned()));
         }
         Ok((folder, definitions))
     }

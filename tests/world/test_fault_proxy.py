@@ -322,11 +322,17 @@ class Kubeconfig(unittest.TestCase):
         )
 
     def test_what_is_not_read_is_refused_without_its_value(self):
-        for text in ("users: [{token: s3cret}]\n", "a: |\n  s3cret\n", "a: &x s3cret\n", "a: 1\na: s3cret\n", "s3cret\n", "- a\n"):
+        for text in (
+            "users: [{token: s3cret}]\n",
+            "a: |\n  s3cret\n",
+            "a: &x s3cret\n",
+            "a: 1\na: s3cret\n",
+            "a: 1\n  token: s3cret\n",
+            "- a\n",
+        ):
             with self.subTest(text), self.assertRaises(kubeconfig.Unusable) as caught:
                 kubeconfig.parse(text)
-            if ":" in text:
-                self.assertNotIn("s3cret", str(caught.exception))
+            self.assertNotIn("s3cret", str(caught.exception))
 
 
 if __name__ == "__main__":

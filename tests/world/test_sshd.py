@@ -73,7 +73,8 @@ class Sshd(unittest.TestCase):
 
     def test_an_unknown_host_key_is_the_clients_to_refuse(self):
         with self.serving() as server:
-            self.known_hosts.write_text(self.known_hosts.read_text().split()[0] + " " + (self.shared / "user.pub").read_text())
+            name, another_key = self.known_hosts.read_text().split()[0], (self.shared / "user.pub").read_text()
+            self.known_hosts.write_text(f"{name} {another_key}")
             self.assertIn("Host key verification failed", self.clone(server).stderr)
 
     def test_a_stranger_is_refused(self):

@@ -97,8 +97,9 @@ pub enum ArmorError {
 
 /// Decodes the only block of a text.
 ///
-/// One newline may follow the line that ends the block: forges and other writers of commits put it there. It
-/// is the one freedom that is left.
+/// One newline may follow the line that ends the block: forges and other writers of commits put it there.
+/// This, the width of the lines, and in OpenPGP the optional comments, checksum and form of the packet's
+/// length are the freedoms that are left; honest writers differ in them.
 pub(crate) fn decode(text: &[u8], label: Label) -> Result<Vec<u8>, ArmorError> {
     let (data, rest) = decode_first(text, label)?;
     match rest {

@@ -18,6 +18,10 @@
 //! Where Git is lax, this is not: the object has exactly the headers that Git writes, once each; there is
 //! one signature, and its text is canonical; a key that expired, was revoked or is weak does not count,
 //! and validity is judged at the time of the commit *and* at the time of judgement.
+//!
+//! What is left to whoever has no key: a commit can get a second id by way of the freedoms of its armor
+//! (line width, one newline at the end; in OpenPGP also comments, the checksum, and the form of the packet's
+//! length), and by the second form that every ECDSA signature has. What the commit says stays as it was signed.
 #![forbid(unsafe_code)]
 
 mod armor;

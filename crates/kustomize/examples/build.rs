@@ -17,24 +17,34 @@ struct Disk {
 impl Tree for Disk {
     fn entry(&self, path: &str) -> Option<EntryKind> {
         let metadata = std::fs::metadata(self.root.join(path)).ok()?;
-        Some(if metadata.is_dir() { EntryKind::Directory } else { EntryKind::File })
+        Some(if metadata.is_dir() {
+            EntryKind::Directory
+        } else {
+            EntryKind::File
+        })
     }
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, TreeError> {
         let bytes = std::fs::read(self.root.join(path)).map_err(TreeError::new)?;
-        let documents =
-            from_yaml(&bytes, Schema::GoYamlV3, &Limits::default()).map_err(TreeError::new)?;
+        let documents = from_yaml(&bytes, Schema::GoYamlV3, &Limits::default()).map_err(TreeError::new)?;
         Ok(documents.into_iter().map(|document| document.value).collect())
     }
 
     fn content(&self, path: &str) -> Result<Content, TreeError> {
-        std::fs::read(self.root.join(path)).map(Content::Plain).map_err(TreeError::new)
+        std::fs::read(self.root.join(path))
+            .map(Content::Plain)
+            .map_err(TreeError::new)
     }
 }
 
 fn main() {
     let directory = std::env::args().nth(1).unwrap_or_default();
-    match build(&Disk { root: PathBuf::from(".") }, &directory) {
+    match build(
+        &Disk {
+            root: PathBuf::from("."),
+        },
+        &directory,
+    ) {
         Ok(objects) => {
             for object in objects {
                 print!("---\n{}", *to_yaml_exposed(&object));

@@ -40,7 +40,7 @@ pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError>
     };
     let folder = Folder::open(tree, &directory)?;
     let kustomization = folder.kustomization()?;
-    let mut resources = build.accumulate(&kustomization, folder, Resources::default())?;
+    let mut resources = build.accumulate(&kustomization, &folder, Resources::default())?;
     append_content_hash(&mut resources);
     follow_renames(&build.configuration, &mut resources)?;
     let mut resources = resources.into_vec();
@@ -278,7 +278,7 @@ impl<'tree> Build<'tree> {
     fn accumulate(
         &mut self,
         kustomization: &Kustomization,
-        folder: Folder<'tree>,
+        folder: &Folder<'tree>,
         mut resources: Resources,
     ) -> Result<Resources, BuildError> {
         self.kustomizations += 1;
@@ -286,17 +286,17 @@ impl<'tree> Build<'tree> {
         self.ancestors.push(folder.directory.clone());
         folder.check_limit("levels of bases", self.ancestors.len(), MAX_BASE_DEPTH)?;
         for reference in &kustomization.resources {
-            self.add_resource(reference, &folder, &mut resources)?;
+            self.add_resource(reference, folder, &mut resources)?;
             folder.check_limit("objects", resources.len(), MAX_OBJECTS)?;
         }
         for generator in &kustomization.config_maps {
-            resources.absorb(config_map(generator, &folder)?, &generator.field)?;
+            resources.absorb(config_map(generator, folder)?, &generator.field)?;
         }
         for generator in &kustomization.secrets {
-            resources.absorb(secret(generator, &folder)?, &generator.source.field)?;
+            resources.absorb(secret(generator, folder)?, &generator.source.field)?;
         }
         for reference in &kustomization.components {
-            resources = self.add_component(reference, &folder, resources)?;
+            resources = self.add_component(reference, folder, resources)?;
         }
         transform(kustomization, &self.configuration, &mut resources)?;
         self.ancestors.pop();
@@ -315,7 +315,10 @@ impl<'tree> Build<'tree> {
         match self.tree.entry(&path) {
             Some(EntryKind::File) if !is_remote => {
                 folder.check_within(reference, &path)?;
-                folder.objects(&path)?.into_iter().try_for_each(|object| resources.append(object))
+                folder
+                    .objects(&path)?
+                    .into_iter()
+                    .try_for_each(|object| resources.append(object))
             }
             _ if is_remote => Err(folder.remote(reference)),
             Some(_) => {
@@ -359,19 +362,27 @@ impl<'tree> Build<'tree> {
         resources: Resources,
     ) -> Result<Resources, BuildError> {
         if path::is_ambiguous(&reference.path) {
-            return Err(folder.path_error(reference, "it has two dots within a name; is the list indented evenly?"));
+            return Err(folder.path_error(
+                reference,
+                "it has two dots within a name; is the list indented evenly?",
+            ));
         }
-        if self.ancestors.iter().any(|ancestor| path::is_within(ancestor, &path)) {
+        if self
+            .ancestors
+            .iter()
+            .any(|ancestor| path::is_within(ancestor, &path))
+        {
             let mut chain = self.ancestors.clone();
             chain.push(path);
             return Err(BuildError::Cycle { chain });
         }
-        self.open_base(&path, kind, resources).map_err(|source| BuildError::Base {
-            file: folder.file.clone(),
-            field: reference.field.clone(),
-            path,
-            source: Box::new(source),
-        })
+        self.open_base(&path, kind, resources)
+            .map_err(|source| BuildError::Base {
+                file: folder.file.clone(),
+                field: reference.field.clone(),
+                path,
+                source: Box::new(source),
+            })
     }
 
     fn open_base(&mut self, path: &str, kind: Kind, resources: Resources) -> Result<Resources, BuildError> {
@@ -387,7 +398,7 @@ impl<'tree> Build<'tree> {
                 },
             });
         }
-        self.accumulate(&kustomization, folder, resources)
+        self.accumulate(&kustomization, &folder, resources)
     }
 }
 

@@ -51,7 +51,10 @@ impl FieldProblem {
     }
 
     pub(crate) fn type_error(path: &str, expected: &str, found: &Value) -> Self {
-        Self::new(path, format!("{expected} is expected, and it is {}", found.kind_name()))
+        Self::new(
+            path,
+            format!("{expected} is expected, and it is {}", found.kind_name()),
+        )
     }
 }
 
@@ -149,7 +152,11 @@ fn visit(
             Ok(())
         }
         Value::Mapping(mapping) => visit_map(mapping, segments, create, walked, set),
-        other => Err(FieldProblem::type_error(&walked.join("."), "a map or a list", other)),
+        other => Err(FieldProblem::type_error(
+            &walked.join("."),
+            "a map or a list",
+            other,
+        )),
     }
 }
 
@@ -197,7 +204,10 @@ mod tests {
     use super::*;
 
     fn map<const N: usize>(entries: [(&str, Value); N]) -> Mapping {
-        entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
     }
 
     fn mark(spec: &FieldSpec, object: &mut Mapping, shape: Shape) -> Result<(), FieldProblem> {
@@ -221,10 +231,17 @@ mod tests {
     #[test]
     fn walks_through_lists() {
         let spec = FieldSpec::new(KindSelector::default(), "a/b", Missing::Skip);
-        let items = vec![map([("b", 1.into())]).into(), Value::Null, map([("c", 1.into())]).into()];
+        let items = vec![
+            map([("b", 1.into())]).into(),
+            Value::Null,
+            map([("c", 1.into())]).into(),
+        ];
         let mut object = map([("a", Value::Sequence(items))]);
         mark(&spec, &mut object, Shape::Scalar).unwrap();
-        assert_eq!(format!("{object:?}"), r#"{"a": [{"b": "set"}, null, {"c": Integer(1)}]}"#);
+        assert_eq!(
+            format!("{object:?}"),
+            r#"{"a": [{"b": "set"}, null, {"c": Integer(1)}]}"#
+        );
     }
 
     #[test]
@@ -237,7 +254,10 @@ mod tests {
 
     #[test]
     fn a_slash_can_be_escaped() {
-        assert_eq!(split(r"metadata/annotations/example.com\/key"), ["metadata", "annotations", "example.com/key"]);
+        assert_eq!(
+            split(r"metadata/annotations/example.com\/key"),
+            ["metadata", "annotations", "example.com/key"]
+        );
     }
 
     #[test]

@@ -19,17 +19,26 @@ const OPAQUE: &str = "Opaque";
 
 /// Makes a `ConfigMap`. Content that is UTF-8 goes to `data`, other content to `binaryData` (`MakeConfigMap` of
 /// kustomize's generators/configmap.go); what came out of a sealed file stays sensitive.
-pub(crate) fn config_map(generator: &ConfigMapGenerator, folder: &Folder<'_>) -> Result<Resource, BuildError> {
+pub(crate) fn config_map(
+    generator: &ConfigMapGenerator,
+    folder: &Folder<'_>,
+) -> Result<Resource, BuildError> {
     let mut object = object("ConfigMap", generator);
     for (key, content) in source::entries(generator, folder)? {
         let (field, value) = match content {
             Content::Plain(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => ("data", Value::String(text)),
-                Err(error) => ("binaryData", Value::String(base64_lines(error.as_bytes()).to_string())),
+                Err(error) => (
+                    "binaryData",
+                    Value::String(base64_lines(error.as_bytes()).to_string()),
+                ),
             },
             Content::Sensitive(bytes) => match std::str::from_utf8(&bytes) {
                 Ok(text) => ("data", sensitive(text.to_owned())),
-                Err(_) => ("binaryData", Value::Sensitive(Sensitive::string(base64_lines(&bytes)))),
+                Err(_) => (
+                    "binaryData",
+                    Value::Sensitive(Sensitive::string(base64_lines(&bytes))),
+                ),
             },
         };
         insert(&mut object, field, &key, value);
@@ -48,7 +57,12 @@ pub(crate) fn secret(generator: &SecretGenerator, folder: &Folder<'_>) -> Result
     object.insert("data", Mapping::new().into());
     for (key, content) in source::entries(&generator.source, folder)? {
         let encoded = base64_lines(content.bytes());
-        insert(&mut object, "data", &key, Value::Sensitive(Sensitive::string(encoded)));
+        insert(
+            &mut object,
+            "data",
+            &key,
+            Value::Sensitive(Sensitive::string(encoded)),
+        );
     }
     finish(object, &generator.source, folder)
 }
@@ -63,10 +77,15 @@ fn object(kind: &str, generator: &ConfigMapGenerator) -> Mapping {
     if !generator.namespace.is_empty() {
         metadata.insert("namespace", generator.namespace.as_str().into());
     }
-    for (field, entries) in [("labels", &generator.labels), ("annotations", &generator.annotations)] {
+    for (field, entries) in [
+        ("labels", &generator.labels),
+        ("annotations", &generator.annotations),
+    ] {
         if !entries.is_empty() {
-            let entries: Mapping =
-                entries.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+            let entries: Mapping = entries
+                .iter()
+                .map(|(key, value)| (key.clone(), value.as_str().into()))
+                .collect();
             metadata.insert(field, entries.into());
         }
     }

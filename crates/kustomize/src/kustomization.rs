@@ -18,20 +18,35 @@ const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 /// Fields of kustomize that the engine does not have, and what to do instead.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("patches", "write the patched fields into the resource"),
-    ("patchesStrategicMerge", "write the patched fields into the resource"),
+    (
+        "patchesStrategicMerge",
+        "write the patched fields into the resource",
+    ),
     ("patchesJson6902", "write the patched fields into the resource"),
     ("replacements", "write the replaced fields into the resource"),
     ("vars", "write the values into the resource"),
-    ("configurations", "list the field under the transformation, or write the value into the resource"),
+    (
+        "configurations",
+        "list the field under the transformation, or write the value into the resource",
+    ),
     ("crds", "write the names as they will be into the custom resource"),
     ("openapi", "remove it; it serves patches of custom resources"),
-    ("generators", "use configMapGenerator or secretGenerator, or commit what the generator makes"),
-    ("transformers", "use the fields for labels, names, namespace and images"),
+    (
+        "generators",
+        "use configMapGenerator or secretGenerator, or commit what the generator makes",
+    ),
+    (
+        "transformers",
+        "use the fields for labels, names, namespace and images",
+    ),
     ("validators", "validate in continuous integration"),
     ("buildMetadata", "remove it"),
     ("helmCharts", "render the chart and commit the result"),
     ("helmGlobals", "render the chart and commit the result"),
-    ("helmChartInflationGenerator", "render the chart and commit the result"),
+    (
+        "helmChartInflationGenerator",
+        "render the chart and commit the result",
+    ),
 ];
 
 /// What a kustomization is for.
@@ -167,7 +182,9 @@ impl Kustomization {
         let mut fields = Fields::of_document(file, document)?;
         let kind = read_kind(&mut fields)?;
         if fields.say_nothing() {
-            return Err(BuildError::EmptyKustomization { file: file.to_owned() });
+            return Err(BuildError::EmptyKustomization {
+                file: file.to_owned(),
+            });
         }
         for (field, instead) in UNSUPPORTED {
             fields.unsupported(field, instead)?;
@@ -276,7 +293,11 @@ fn read_field_specs(fields: &mut Fields<'_>) -> Result<Vec<FieldSpec>, BuildErro
         if path.split('/').any(is_special) {
             return Err(entry.value_error("path", "has a segment that is empty or would select in a list"));
         }
-        let missing = if entry.flag("create")? { Missing::Create } else { Missing::Skip };
+        let missing = if entry.flag("create")? {
+            Missing::Create
+        } else {
+            Missing::Skip
+        };
         entry.finish()?;
         specs.push(FieldSpec { kinds, path, missing });
     }
@@ -367,7 +388,11 @@ fn read_config_map_generators(
 ) -> Result<Vec<ConfigMapGenerator>, BuildError> {
     let mut generators = Vec::new();
     for (index, mut entry) in fields.maps("configMapGenerator")?.into_iter().enumerate() {
-        generators.push(read_generator(&mut entry, options, format!("configMapGenerator[{index}]"))?);
+        generators.push(read_generator(
+            &mut entry,
+            options,
+            format!("configMapGenerator[{index}]"),
+        )?);
         entry.finish()?;
     }
     Ok(generators)
@@ -413,7 +438,11 @@ fn read_generator(
         name,
         namespace: entry.string("namespace")?.unwrap_or_default(),
         behavior,
-        content_hash: if options.omit_hash { ContentHash::Omit } else { ContentHash::Append },
+        content_hash: if options.omit_hash {
+            ContentHash::Omit
+        } else {
+            ContentHash::Append
+        },
         immutable: options.immutable,
         labels: options.labels,
         annotations: options.annotations,

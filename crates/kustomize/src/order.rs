@@ -35,7 +35,9 @@ const LAST: &[&str] = &["MutatingWebhookConfiguration", "ValidatingWebhookConfig
 pub(crate) fn sort(resources: &mut [Resource], sort: Option<&Sort>) {
     let rank: Box<dyn Fn(&str) -> i64> = match sort {
         Some(Sort::Fifo) => return,
-        Some(Sort::Legacy(Some(LegacyOrder { first, last }))) => Box::new(move |kind| rank(kind, first, last)),
+        Some(Sort::Legacy(Some(LegacyOrder { first, last }))) => {
+            Box::new(move |kind| rank(kind, first, last))
+        }
         None | Some(Sort::Legacy(None)) => Box::new(|kind| rank(kind, FIRST, LAST)),
     };
     resources.sort_by_cached_key(|resource| {

@@ -2,7 +2,10 @@
 
 /// The segments of a folder, joined by a relative path and normalised; `None` where it leaves the root.
 pub(crate) fn join(directory: &str, relative: &str) -> Option<String> {
-    let mut segments: Vec<&str> = directory.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut segments: Vec<&str> = directory
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
     for segment in relative.split('/') {
         match segment {
             "" | "." => {}
@@ -39,9 +42,13 @@ pub(crate) fn is_remote(path: &str) -> bool {
         .any(|scheme| lower.starts_with(scheme));
     let has_user = lower.split_once('@').is_some_and(|(user, _)| {
         user.starts_with(|first: char| first.is_ascii_alphabetic())
-            && user.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+            && user
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || character == '-')
     });
-    let is_github = ["github.com/", "github.com:"].iter().any(|host| lower.starts_with(host));
+    let is_github = ["github.com/", "github.com:"]
+        .iter()
+        .any(|host| lower.starts_with(host));
     has_scheme || has_user || is_github || lower.contains("?ref=") || lower.contains("://")
 }
 
@@ -64,7 +71,11 @@ mod tests {
             ("a", "../..", None),
             ("", "../a", None),
         ] {
-            assert_eq!(join(directory, relative).as_deref(), expected, "{directory} + {relative}");
+            assert_eq!(
+                join(directory, relative).as_deref(),
+                expected,
+                "{directory} + {relative}"
+            );
         }
     }
 

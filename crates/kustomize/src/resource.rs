@@ -135,6 +135,12 @@ impl Resource {
             None | Some(Value::Null) => return Err(refuse("metadata.name", "is missing")),
             Some(_) => return Err(refuse("metadata", "is not a map")),
         }
+        if let Some(path) = merge_key(&value, &mut Vec::new()) {
+            return Err(refuse(
+                &path,
+                "is a merge key, which is not supported; write the merged fields out",
+            ));
+        }
         Ok(Self {
             value,
             file: file.to_owned(),
@@ -199,17 +205,21 @@ impl Resource {
     pub(crate) fn id(&self) -> Id {
         let api_version = self.api_version();
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let namespace = match self.namespace() {
-            _ if self.is_cluster_scoped() => None,
-            "" => Some(DEFAULT_NAMESPACE),
-            namespace => Some(namespace),
-        };
         Id {
             group: group.to_owned(),
             version: version.to_owned(),
             kind: self.kind().to_owned(),
             name: self.name().to_owned(),
-            namespace: namespace.map(str::to_owned),
+            namespace: self.effective_namespace().map(str::to_owned),
+        }
+    }
+
+    /// The namespace that the object is in; nothing for cluster-scoped kinds.
+    pub(crate) fn effective_namespace(&self) -> Option<&str> {
+        match self.namespace() {
+            _ if self.is_cluster_scoped() => None,
+            "" => Some(DEFAULT_NAMESPACE),
+            namespace => Some(namespace),
         }
     }
 
@@ -239,7 +249,9 @@ impl Resource {
     }
 
     fn set_metadata(&mut self, key: &str, text: String) {
-        let metadata = self.value.get_or_insert_with("metadata", || Mapping::new().into());
+        let metadata = self
+            .value
+            .get_or_insert_with("metadata", || Mapping::new().into());
         if let Value::Mapping(metadata) = metadata {
             metadata.insert(key, text.into());
         }
@@ -263,6 +275,29 @@ fn optional(mapping: &Mapping, key: &str) -> Result<(), &'static str> {
         None | Some(Value::Null | Value::String(_)) => Ok(()),
         Some(Value::Sensitive(_)) => Err("is sealed, and has to be read"),
         Some(_) => Err("is not a string"),
+    }
+}
+
+/// The path to a merge key that whoever resolved the document has left unmerged. kustomize merges them.
+fn merge_key<'a>(mapping: &'a Mapping, walked: &mut Vec<&'a str>) -> Option<String> {
+    for (key, value) in mapping.iter() {
+        walked.push(key);
+        if key == "<<" {
+            return Some(walked.join("."));
+        }
+        if let Some(path) = merge_key_below(value, walked) {
+            return Some(path);
+        }
+        walked.pop();
+    }
+    None
+}
+
+fn merge_key_below<'a>(value: &'a Value, walked: &mut Vec<&'a str>) -> Option<String> {
+    match value {
+        Value::Mapping(mapping) => merge_key(mapping, walked),
+        Value::Sequence(items) => items.iter().find_map(|item| merge_key_below(item, walked)),
+        _ => None,
     }
 }
 

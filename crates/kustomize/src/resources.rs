@@ -56,7 +56,10 @@ impl Resources {
 
     /// Adds the objects of a base, which must be new.
     pub(crate) fn append_all(&mut self, others: Self) -> Result<(), BuildError> {
-        others.0.into_iter().try_for_each(|resource| self.append(resource))
+        others
+            .0
+            .into_iter()
+            .try_for_each(|resource| self.append(resource))
     }
 
     /// Adds an object that the generator at `field` made, as its behavior says (`appendReplaceOrMerge` of kustomize's
@@ -71,9 +74,13 @@ impl Resources {
         };
         let mut matches = self.0.iter_mut().filter(|resource| was_called(resource, &id));
         match (matches.next(), matches.next(), generated.behavior) {
-            (Some(_), Some(_), _) => Err(refuse(&format!("could mean several objects, all called {id} at some time"))),
+            (Some(_), Some(_), _) => Err(refuse(&format!(
+                "could mean several objects, all called {id} at some time"
+            ))),
             (None, _, Behavior::Create) => self.append(generated),
-            (None, _, _) => Err(refuse(&format!("needs an object {id} to merge or replace, and there is none"))),
+            (None, _, _) => Err(refuse(&format!(
+                "needs an object {id} to merge or replace, and there is none"
+            ))),
             (Some(old), None, Behavior::Create) => Err(BuildError::Duplicate {
                 file: generated.file,
                 object: id.to_string(),

@@ -42,12 +42,11 @@ fn visit_fields(
     shape: Shape,
     set: &mut Set<'_>,
 ) -> Result<(), FieldProblem> {
-    for spec in specs {
-        if spec.kinds.selects(&resource.id()) {
-            spec.visit(resource.value_mut(), shape, set)?;
-        }
-    }
-    Ok(())
+    let id = resource.id();
+    specs
+        .iter()
+        .filter(|spec| spec.kinds.selects(&id))
+        .try_for_each(|spec| spec.visit(resource.value_mut(), shape, set))
 }
 
 /// Puts entries into a map; into a `null` that nobody asked to replace goes nothing.
@@ -76,7 +75,12 @@ fn replace_scalar(field: &mut Value, path: &str, scalar: Value) -> Result<(), Fi
 }
 
 /// The error of a transformation, with the object it could not work on.
-fn failed(kustomization: &Kustomization, field: &str, resource: &Resource, problem: FieldProblem) -> BuildError {
+fn failed(
+    kustomization: &Kustomization,
+    field: &str,
+    resource: &Resource,
+    problem: FieldProblem,
+) -> BuildError {
     BuildError::Transformation {
         file: kustomization.file.clone(),
         transformation: field.to_owned(),

@@ -98,7 +98,10 @@ impl AgeIdentities {
                 continue;
             }
             if let Some(kind) = unsupported_identity(line) {
-                return Err(IdentityError::Unsupported { line: line_number, kind });
+                return Err(IdentityError::Unsupported {
+                    line: line_number,
+                    kind,
+                });
             }
             let identity = age::x25519::Identity::from_str(line)
                 .map_err(|_| IdentityError::Invalid { line: line_number })?;
@@ -208,9 +211,9 @@ impl FromStr for AgeRecipient {
                 kind,
             });
         }
-        text.parse()
-            .map(Self)
-            .map_err(|_| RecipientError::Invalid { text: text.to_owned() })
+        text.parse().map(Self).map_err(|_| RecipientError::Invalid {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -262,7 +265,10 @@ mod tests {
         use age::secrecy::ExposeSecret as _;
         let identity = age::x25519::Identity::generate();
         let text = format!("# created: now\n\n{}\r\n", identity.to_string().expose_secret());
-        (AgeIdentities::parse(&text).unwrap(), AgeRecipient(identity.to_public()))
+        (
+            AgeIdentities::parse(&text).unwrap(),
+            AgeRecipient(identity.to_public()),
+        )
     }
 
     fn wrapped(recipient: &AgeRecipient, file: String) -> WrappedKey {
@@ -301,7 +307,10 @@ mod tests {
         let invalid = |problem| Some(UnwrapError::InvalidAgeFile { problem });
         assert_eq!(broken(""), invalid("it is not armored"));
         assert_eq!(broken("age-encryption.org/v1\n"), invalid("it is not armored"));
-        assert_eq!(broken(&format!("{ARMOR_BEGIN}\n????\n")), invalid("its armor is broken or cut off"));
+        assert_eq!(
+            broken(&format!("{ARMOR_BEGIN}\n????\n")),
+            invalid("its armor is broken or cut off")
+        );
         assert_eq!(
             broken(&format!("{ARMOR_BEGIN}\n{}", "A".repeat(MAX_AGE_FILE_BYTES))),
             invalid("it is too large")
@@ -357,7 +366,11 @@ mod tests {
             ("", false),
         ] {
             let error = text.parse::<AgeRecipient>().err().unwrap();
-            assert_eq!(matches!(error, RecipientError::Unsupported { .. }), unsupported, "{text}");
+            assert_eq!(
+                matches!(error, RecipientError::Unsupported { .. }),
+                unsupported,
+                "{text}"
+            );
         }
     }
 }

@@ -82,7 +82,11 @@ impl Block<'_> {
             layout.lines(3, &age),
             layout.start_of_line(2)
         )];
-        entries.extend(self.fields().into_iter().map(|(name, field)| format!("\"{name}\": {}", field.to_json())));
+        entries.extend(
+            self.fields()
+                .into_iter()
+                .map(|(name, field)| format!("\"{name}\": {}", field.to_json())),
+        );
         format!(
             "\"sops\": {{{}{}}}",
             layout.lines(2, &entries),
@@ -98,7 +102,11 @@ impl JsonLayout<'_> {
 
     fn lines(&self, level: usize, entries: &[String]) -> String {
         let start = self.start_of_line(level);
-        entries.iter().map(|entry| format!("{start}{entry}")).collect::<Vec<_>>().join(",")
+        entries
+            .iter()
+            .map(|entry| format!("{start}{entry}"))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 }
 

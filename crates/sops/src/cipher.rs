@@ -19,7 +19,11 @@ impl Cipher {
     }
 
     /// The plaintext of a sealed value, checked to be one of its type.
-    pub(crate) fn open(&self, sealed: EncryptedValue, associated_data: &str) -> Result<Scalar<'static>, LeafError> {
+    pub(crate) fn open(
+        &self,
+        sealed: EncryptedValue,
+        associated_data: &str,
+    ) -> Result<Scalar<'static>, LeafError> {
         let EncryptedValue {
             mut data,
             iv,
@@ -91,9 +95,15 @@ mod tests {
         let parse = |text: &str| EncryptedValue::parse(text).ok().unwrap();
         let opened = cipher().open(parse(&sealed), "a:").ok().unwrap();
         assert_eq!((opened.kind(), opened.as_str()), (Kind::Integer, "42"));
-        assert!(matches!(cipher().open(parse(&sealed), "b:"), Err(LeafError::NotAuthentic)));
+        assert!(matches!(
+            cipher().open(parse(&sealed), "b:"),
+            Err(LeafError::NotAuthentic)
+        ));
         let other = Cipher::new(&DataKey::from_bytes([8; 32]));
-        assert!(matches!(other.open(parse(&sealed), "a:"), Err(LeafError::NotAuthentic)));
+        assert!(matches!(
+            other.open(parse(&sealed), "a:"),
+            Err(LeafError::NotAuthentic)
+        ));
         // The type is not authenticated by the cipher; the plaintext has to fit it.
         let retyped = sealed.replace("type:int", "type:bool");
         assert!(matches!(

@@ -241,7 +241,11 @@ struct Broken<'a>(&'a [BrokenKey]);
 impl fmt::Display for Broken<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for key in self.0 {
-            write!(formatter, "; at {}, for {}: {}", key.position, key.recipient, key.error)?;
+            write!(
+                formatter,
+                "; at {}, for {}: {}",
+                key.position, key.recipient, key.error
+            )?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! From a sealed text to the plain one: only what was sealed changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use manifest_yaml::syntax::{CollectionStyle, Content, Node, Stream, entry_extent};
@@ -8,13 +8,12 @@ use manifest_yaml::{Edit, Limits, splice};
 use zeroize::Zeroizing;
 
 use crate::data_key::DataKeySource;
-use crate::error::{LeafError, OpenError};
+use crate::error::OpenError;
 use crate::format::Format;
-use crate::key_path::KeyPath;
 use crate::metadata::SOPS_KEY;
 use crate::plain_text::{self, Setting, line_break_of};
 use crate::scalar::Kind;
-use crate::unseal::{Comments, Unsealed, UnsealedLeaf, unseal};
+use crate::unseal::{Comments, Unsealed, UnsealedComment, UnsealedLeaf, unseal};
 use crate::walk::Parent;
 
 /// Opens a sealed file as [`open`](crate::open()) does, and gives its text in plain: sealed values and comments are
@@ -32,21 +31,38 @@ pub fn decrypt(
     let unsealed = unseal(&stream, format, keys, Comments::Opened)?;
     let mut edits = block_edits(text, &stream);
     let blocks: Vec<Range<usize>> = edits.iter().map(|edit| edit.range.clone()).collect();
+    let comments: BTreeMap<usize, &UnsealedComment> = unsealed
+        .comments
+        .iter()
+        .filter(|comment| !comment.scalar.as_str().contains(['\n', '\r']))
+        .filter(|comment| !blocks.iter().any(|block| block.contains(&comment.span.start)))
+        .map(|comment| (comment.span.start, comment))
+        .collect();
+    let first_value = edits.len();
     for leaf in &unsealed.leaves {
         if leaf.scalar.kind() != Kind::Comment {
-            edits.push(value_edit(text, format, leaf)?);
+            edits.push(value_edit(text, format, leaf, &comments));
         }
     }
-    edits.extend(list_comment_edits(text, &unsealed));
-    for comment in &unsealed.comments {
-        let is_in_block = blocks.iter().any(|block| block.contains(&comment.span.start));
-        if !is_in_block && !comment.scalar.as_str().contains(['\n', '\r']) {
+    // A value that took in the comment at the end of its line covers its place.
+    let values: BTreeMap<usize, usize> = edits
+        .iter()
+        .skip(first_value)
+        .map(|edit| (edit.range.start, edit.range.end))
+        .collect();
+    for (start, comment) in comments {
+        let is_taken = values
+            .range(..start)
+            .next_back()
+            .is_some_and(|(_, end)| *end > start);
+        if !is_taken {
             edits.push(Edit {
                 range: comment.span.clone(),
                 replacement: commented(comment.scalar.as_str(), "", ""),
             });
         }
     }
+    edits.extend(list_comment_edits(text, &unsealed));
     splice(text, edits).map_err(OpenError::Write)
 }
 
@@ -58,7 +74,10 @@ fn block_edits(text: &str, stream: &Stream) -> Vec<Edit> {
         let Content::Mapping { entries, style } = &root.content else {
             continue;
         };
-        let Some(index) = entries.iter().position(|(key, _)| key.as_scalar() == Some(SOPS_KEY)) else {
+        let Some(index) = entries
+            .iter()
+            .position(|(key, _)| key.as_scalar() == Some(SOPS_KEY))
+        else {
             continue;
         };
         let Some(range) = entry_extent(text, root, index) else {
@@ -78,36 +97,64 @@ fn block_edits(text: &str, stream: &Stream) -> Vec<Edit> {
     edits
 }
 
-fn value_edit(text: &str, format: Format, leaf: &UnsealedLeaf<'_>) -> Result<Edit, OpenError> {
+/// Puts a value in its place; one that becomes a block scalar takes the comment at the end of its line with it.
+fn value_edit(
+    text: &str,
+    format: Format,
+    leaf: &UnsealedLeaf<'_>,
+    comments: &BTreeMap<usize, &UnsealedComment>,
+) -> Edit {
     let parent = match leaf.parent {
         Parent::Map(key) => key,
         Parent::List(list) => list,
     };
     let parent_indent = usize::try_from(parent.position.column.saturating_sub(1)).unwrap_or(0);
     // Files are indented by two or by four; four is what sops writes.
-    let step = if parent_indent > 0 && parent_indent.is_multiple_of(4) { 4 } else { 2 };
+    let step = if parent_indent > 0 && parent_indent.is_multiple_of(4) {
+        4
+    } else {
+        2
+    };
+    let written_comment = comment_behind(text, leaf.node.span.end);
     let setting = Setting {
         format,
         layout: leaf.layout,
         indent: parent_indent + step,
         line_break: line_break_of(text),
+        comment: written_comment
+            .as_ref()
+            .and_then(|range| match comments.get(&range.start) {
+                Some(opened) => Some(opened.scalar.as_str()),
+                None => text.get(range.start + 1..range.end),
+            }),
     };
-    let replacement =
-        plain_text::render(&leaf.scalar, &setting).map_err(|error: LeafError| OpenError::Leaf {
-            position: leaf.node.position,
-            path: KeyPath::default(),
-            error,
-        })?;
-    Ok(Edit {
-        range: leaf.node.span.clone(),
-        replacement,
-    })
+    let end = match written_comment {
+        Some(range) if plain_text::is_block(&leaf.scalar, &setting) => range.end,
+        _ => leaf.node.span.end,
+    };
+    Edit {
+        range: leaf.node.span.start..end,
+        replacement: plain_text::render(&leaf.scalar, &setting),
+    }
+}
+
+/// The comment that follows a value on its line, `#` included.
+fn comment_behind(text: &str, offset: usize) -> Option<Range<usize>> {
+    let rest = text.get(offset..)?;
+    let line = rest.get(..rest.find(['\n', '\r']).unwrap_or(rest.len()))?;
+    let blanks = line.len() - line.trim_start().len();
+    line.trim_start()
+        .starts_with('#')
+        .then(|| offset + blanks..offset + line.len())
 }
 
 /// Turns items that are sealed comments into comments, list by list.
 fn list_comment_edits(text: &str, unsealed: &Unsealed<'_>) -> Vec<Edit> {
-    let comments: Vec<&UnsealedLeaf<'_>> =
-        unsealed.leaves.iter().filter(|leaf| leaf.scalar.kind() == Kind::Comment).collect();
+    let comments: Vec<&UnsealedLeaf<'_>> = unsealed
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.scalar.kind() == Kind::Comment)
+        .collect();
     let positions: HashSet<usize> = comments.iter().map(|leaf| leaf.node.span.start).collect();
     let is_comment = |item: &Node| positions.contains(&item.span.start);
     let mut edits = Vec::new();
@@ -130,7 +177,10 @@ fn list_comment_edits(text: &str, unsealed: &Unsealed<'_>) -> Vec<Edit> {
 fn block_comment_edit(text: &str, leaf: &UnsealedLeaf<'_>, rest: Option<&str>) -> Option<Edit> {
     let before = text.get(..leaf.node.span.start)?;
     let indicator = before.trim_end().strip_suffix('-')?.len();
-    let line_start = before.get(..indicator)?.rfind('\n').map_or(0, |line_break| line_break + 1);
+    let line_start = before
+        .get(..indicator)?
+        .rfind('\n')
+        .map_or(0, |line_break| line_break + 1);
     let indent = " ".repeat(text.get(line_start..indicator)?.chars().count());
     let line_break = line_break_of(text);
     let mut replacement = commented(leaf.scalar.as_str(), line_break, &indent);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, Stream};
+use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle, Stream};
 use manifest_yaml::{Edit, Limits, splice};
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ use crate::error::{EncryptError, LeafError, StructureError};
 use crate::format::Format;
 use crate::mac::Mac;
 use crate::metadata;
-use crate::plain_text::line_break_of;
+use crate::plain_text::{double_quoted, line_break_of};
 use crate::rule::{MacScope, Rule, Scope};
 use crate::scalar::{Kind, Scalar};
 use crate::time;
@@ -65,25 +65,41 @@ pub fn encrypt(
     let mut sealing = Sealing {
         cipher: &cipher,
         format,
+        text_end: text.len(),
         mac: Mac::new(options.mac_scope),
         random,
         values: Vec::new(),
         comments: Vec::new(),
     };
     walk(&stream, &options.rule, &mut sealing)?;
-    let Sealing { mac, values, comments, .. } = sealing;
+    let Sealing {
+        mac,
+        values,
+        comments,
+        ..
+    } = sealing;
 
     let last_modified = time::last_modified(now);
     let block = Block {
         age: recipients
             .into_iter()
-            .map(|recipient| Ok((recipient, recipient.wrap(key.expose()).map_err(EncryptError::Wrap)?)))
+            .map(|recipient| {
+                Ok((
+                    recipient,
+                    recipient.wrap(key.expose()).map_err(EncryptError::Wrap)?,
+                ))
+            })
             .collect::<Result<_, EncryptError>>()?,
         rule: &options.rule,
         mac_scope: options.mac_scope,
         last_modified: &last_modified,
         mac: cipher
-            .seal(Kind::String, &mac.finish(), &last_modified, initialisation_vector(random))
+            .seal(
+                Kind::String,
+                &mac.finish(),
+                &last_modified,
+                initialisation_vector(random),
+            )
             .map_err(|_| EncryptError::Cipher)?,
     };
     let mut edits = value_edits(values, comments);
@@ -97,10 +113,15 @@ pub fn encrypt(
 fn refuse_unfit_documents(stream: &Stream) -> Result<(), EncryptError> {
     for document in stream.documents() {
         if let Some((key, _)) = metadata::find_block(document) {
-            return Err(EncryptError::AlreadySealed { position: key.position });
+            return Err(EncryptError::AlreadySealed {
+                position: key.position,
+            });
         }
     }
-    let first = stream.documents().first().and_then(|document| document.root.as_ref());
+    let first = stream
+        .documents()
+        .first()
+        .and_then(|document| document.root.as_ref());
     match first {
         Some(root) if !is_null(root) => Ok(()),
         _ => Err(EncryptError::EmptyFirstDocument),
@@ -137,8 +158,8 @@ fn read_back(sealed: &str, format: Format, limits: &Limits, cipher: &Cipher) -> 
     unseal::check(&stream, format, cipher).map_err(read_back)
 }
 
-/// A value and its sealed text.
-struct SealedValue {
+/// A value and the text that is to stand for it.
+struct WrittenValue {
     span: Range<usize>,
     text: String,
 }
@@ -153,13 +174,32 @@ struct WrittenComment {
 struct Sealing<'walk> {
     cipher: &'walk Cipher,
     format: Format,
+    text_end: usize,
     mac: Mac,
     random: &'walk mut dyn FnMut(&mut [u8]),
-    values: Vec<SealedValue>,
+    values: Vec<WrittenValue>,
     comments: Vec<WrittenComment>,
 }
 
 impl Sealing<'_> {
+    /// Keeps a clear block scalar what it is if the text ends in its last line: once lines follow, it would have a line
+    /// break at its end.
+    fn keep_without_line_break(&mut self, node: &Node, scalar: &Scalar<'_>) {
+        let is_block = matches!(
+            node.content,
+            Content::Scalar {
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+                ..
+            }
+        );
+        if is_block && node.span.end == self.text_end && !scalar.as_str().ends_with('\n') {
+            self.values.push(WrittenValue {
+                span: node.span.clone(),
+                text: double_quoted(scalar.as_str()).to_string(),
+            });
+        }
+    }
+
     fn seal(&mut self, kind: Kind, plaintext: &str, place: &Place<'_>) -> Result<String, EncryptError> {
         let iv = initialisation_vector(self.random);
         self.cipher
@@ -182,14 +222,18 @@ impl<'a> Visitor<'a> for Sealing<'_> {
         };
         let scope = leaf.place.scope();
         self.mac.update(&scalar, scope);
-        if scope == Scope::Clear || scalar.is_empty() {
+        if scope == Scope::Clear {
+            self.keep_without_line_break(leaf.node, &scalar);
+            return Ok(());
+        }
+        if scalar.is_empty() {
             return Ok(());
         }
         if leaf.place.sharing() == Sharing::Shared {
             return Err(failed(LeafError::Alias));
         }
         let sealed = self.seal(scalar.kind(), scalar.as_str(), leaf.place)?;
-        self.values.push(SealedValue {
+        self.values.push(WrittenValue {
             span: leaf.node.span.clone(),
             text: match leaf.place.layout() {
                 CollectionStyle::Block => sealed,
@@ -200,7 +244,11 @@ impl<'a> Visitor<'a> for Sealing<'_> {
     }
 
     fn comment(&mut self, comment: &'a Comment, place: &Place<'a>) -> Result<(), EncryptError> {
-        let scope = if comment.text.is_empty() { Scope::Clear } else { place.scope() };
+        let scope = if comment.text.is_empty() {
+            Scope::Clear
+        } else {
+            place.scope()
+        };
         let text = match scope {
             Scope::Sealed => self.seal(Kind::Comment, &comment.text, place)?,
             Scope::Clear => comment.text.clone(),
@@ -216,7 +264,7 @@ impl<'a> Visitor<'a> for Sealing<'_> {
 
 /// Values and comments in their places. A comment inside a value, as beside the header of a block scalar, goes behind
 /// the sealed value.
-fn value_edits(mut values: Vec<SealedValue>, comments: Vec<WrittenComment>) -> Vec<Edit> {
+fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> Vec<Edit> {
     let mut edits = Vec::with_capacity(values.len() + comments.len());
     for comment in comments {
         let following = values.partition_point(|value| value.span.start <= comment.span.start);
@@ -229,7 +277,9 @@ fn value_edits(mut values: Vec<SealedValue>, comments: Vec<WrittenComment>) -> V
                 value.text.push_str(" #");
                 value.text.push_str(&comment.text);
             }
-            None if comment.scope == Scope::Sealed => edits.push(edit(comment.span, format!("#{}", comment.text))),
+            None if comment.scope == Scope::Sealed => {
+                edits.push(edit(comment.span, format!("#{}", comment.text)));
+            }
             None => {}
         }
     }
@@ -247,14 +297,19 @@ fn edit(range: Range<usize>, replacement: String) -> Edit {
 /// The block, at the end of every document that has content.
 fn block_edits(text: &str, format: Format, stream: &Stream, block: &Block<'_>) -> Vec<Edit> {
     let line_break = line_break_of(text);
-    let roots = stream.documents().iter().filter_map(|document| document.root.as_ref());
+    let roots = stream
+        .documents()
+        .iter()
+        .filter_map(|document| document.root.as_ref());
     roots
         .filter_map(|root| match &root.content {
             Content::Mapping {
                 style: CollectionStyle::Block,
                 ..
             } => Some(yaml_block_edit(text, root, block, line_break)),
-            Content::Mapping { entries, .. } => Some(flow_block_edit(text, format, root, entries, block, line_break)),
+            Content::Mapping { entries, .. } => {
+                Some(flow_block_edit(text, format, root, entries, block, line_break))
+            }
             _ => None,
         })
         .collect()
@@ -275,7 +330,11 @@ fn yaml_block_edit(text: &str, root: &Node, block: &Block<'_>, line_break: &str)
     let is_at_line_start = text.get(..end).is_some_and(|before| before.ends_with('\n'));
     edit(
         end..end,
-        if is_at_line_start { lines } else { format!("{line_break}{lines}") },
+        if is_at_line_start {
+            lines
+        } else {
+            format!("{line_break}{lines}")
+        },
     )
 }
 
@@ -309,15 +368,12 @@ fn flow_block_edit(
         line_break,
     };
     let entry = format!("{}{}", layout.start_of_line(1), block.to_json(&layout));
-    match entries.last() {
-        Some((key, value)) => {
-            let end = value.span.end.max(key.span.end);
-            edit(end..end, format!(",{entry}"))
-        }
-        None => {
-            let end = root.span.end.saturating_sub(1);
-            edit(end..end, format!("{entry}{}", layout.start_of_line(0)))
-        }
+    if let Some((key, value)) = entries.last() {
+        let end = value.span.end.max(key.span.end);
+        edit(end..end, format!(",{entry}"))
+    } else {
+        let end = root.span.end.saturating_sub(1);
+        edit(end..end, format!("{entry}{}", layout.start_of_line(0)))
     }
 }
 

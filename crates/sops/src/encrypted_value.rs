@@ -107,10 +107,15 @@ pub(crate) fn render(data: &[u8], iv: &[u8; IV_BYTES], tag: &[u8; TAG_BYTES], ki
 fn decode_data(text: &str) -> Result<Zeroizing<Vec<u8>>, EncryptedValueError> {
     let invalid = EncryptedValueError::InvalidBase64 { field: "data" };
     let mut data = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
-    let length = BASE64_STANDARD.decode_slice(text, &mut data).map_err(|_| invalid)?;
+    let length = BASE64_STANDARD
+        .decode_slice(text, &mut data)
+        .map_err(|_| invalid)?;
     data.truncate(length);
     if data.is_empty() {
-        return Err(EncryptedValueError::InvalidLength { field: "data", length });
+        return Err(EncryptedValueError::InvalidLength {
+            field: "data",
+            length,
+        });
     }
     Ok(data)
 }
@@ -156,19 +161,52 @@ mod tests {
             (" ENC[]".into(), E::NotEncrypted),
             ("ENC[".into(), E::Malformed),
             ("ENC[]".into(), E::UnknownCipher),
-            (value("AQID", IV, TAG, "str").replace("AES256_GCM", "AES128_GCM"), E::UnknownCipher),
-            (value("AQID", IV, TAG, "str").replace("AES256_GCM", "aes256_gcm"), E::UnknownCipher),
-            (format!("ENC[AES256_GCM,data:AQID,tag:{TAG},iv:{IV},type:str]"), E::Malformed),
-            (format!("ENC[AES256_GCM,data:AQID,iv:{IV},tag:{TAG}]"), E::Malformed),
-            (format!("ENC[AES256_GCM,data:AQID,iv:{IV},tag:{TAG},type:str,x:y]"), E::Malformed),
+            (
+                value("AQID", IV, TAG, "str").replace("AES256_GCM", "AES128_GCM"),
+                E::UnknownCipher,
+            ),
+            (
+                value("AQID", IV, TAG, "str").replace("AES256_GCM", "aes256_gcm"),
+                E::UnknownCipher,
+            ),
+            (
+                format!("ENC[AES256_GCM,data:AQID,tag:{TAG},iv:{IV},type:str]"),
+                E::Malformed,
+            ),
+            (
+                format!("ENC[AES256_GCM,data:AQID,iv:{IV},tag:{TAG}]"),
+                E::Malformed,
+            ),
+            (
+                format!("ENC[AES256_GCM,data:AQID,iv:{IV},tag:{TAG},type:str,x:y]"),
+                E::Malformed,
+            ),
             (format!("{} ", value("AQID", IV, TAG, "str")), E::Malformed),
             (format!("{}]", value("AQID", IV, TAG, "str")), E::UnknownType),
-            (value("", IV, TAG, "str"), E::InvalidLength { field: "data", length: 0 }),
+            (
+                value("", IV, TAG, "str"),
+                E::InvalidLength {
+                    field: "data",
+                    length: 0,
+                },
+            ),
             (value("AQI", IV, TAG, "str"), E::InvalidBase64 { field: "data" }),
             (value("AQJ=", IV, TAG, "str"), E::InvalidBase64 { field: "data" }),
             (value("AQ ID", IV, TAG, "str"), E::InvalidBase64 { field: "data" }),
-            (value("AQID", "AAAAAAAAAAAAAAAA", TAG, "str"), E::InvalidLength { field: "iv", length: 12 }),
-            (value("AQID", IV, "AAAAAAAAAAAAAAAA", "str"), E::InvalidLength { field: "tag", length: 12 }),
+            (
+                value("AQID", "AAAAAAAAAAAAAAAA", TAG, "str"),
+                E::InvalidLength {
+                    field: "iv",
+                    length: 12,
+                },
+            ),
+            (
+                value("AQID", IV, "AAAAAAAAAAAAAAAA", "str"),
+                E::InvalidLength {
+                    field: "tag",
+                    length: 12,
+                },
+            ),
             (value("AQID", IV, TAG, "string"), E::UnknownType),
             (value("AQID", IV, TAG, ""), E::UnknownType),
         ];

@@ -162,7 +162,9 @@ pub enum LeafError {
         kind: &'static str,
     },
     /// Changed, moved from another key, or sealed with another key.
-    #[error("failed to authenticate the value: it was changed, moved from another key, or sealed with another data key")]
+    #[error(
+        "failed to authenticate the value: it was changed, moved from another key, or sealed with another data key"
+    )]
     NotAuthentic,
     /// The plaintext is not of the type that stands beside it, or not UTF-8.
     #[error("failed to read the opened value as {kind}")]
@@ -197,9 +199,9 @@ impl OpenError {
             Self::Parse(error) => Some(error.position()),
             Self::Metadata(error) => Some(error.position()),
             Self::Structure(error) => Some(error.position()),
-            Self::SealedApart { position } | Self::Leaf { position, .. } | Self::UnreadableMac { position, .. } => {
-                Some(*position)
-            }
+            Self::SealedApart { position }
+            | Self::Leaf { position, .. }
+            | Self::UnreadableMac { position, .. } => Some(*position),
             Self::NotSealed | Self::DataKey(_) | Self::MacMismatch | Self::Write(_) => None,
         }
     }

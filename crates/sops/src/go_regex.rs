@@ -1,5 +1,6 @@
 //! Regular expressions with the meaning that Go's `regexp` gives them.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -44,7 +45,9 @@ pub enum RegexError {
         offset: usize,
     },
     /// A repetition, a group or a class that is not well-formed, or a pattern that compiles to too much.
-    #[error("failed to compile the regular expression: a repetition or a group is not well-formed, or it is too large")]
+    #[error(
+        "failed to compile the regular expression: a repetition or a group is not well-formed, or it is too large"
+    )]
     Compile,
 }
 
@@ -126,10 +129,7 @@ impl<'source> Translator<'source> {
                     self.output.push(character);
                     current = Previous::Repetition;
                 }
-                '{' => match self.counted_repetition()? {
-                    true => current = Previous::Repetition,
-                    false => self.literal('{'),
-                },
+                '{' if self.counted_repetition()? => current = Previous::Repetition,
                 other => self.literal(other),
             }
             if current == Previous::Repetition {
@@ -166,9 +166,14 @@ impl<'source> Translator<'source> {
         }
     }
 
+    fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = self.output.write_fmt(arguments);
+    }
+
     /// One character that stands for itself.
     fn literal(&mut self, character: char) {
-        self.output.push_str(&format!("\\x{{{:X}}}", u32::from(character)));
+        self.push(format_args!("\\x{{{:X}}}", u32::from(character)));
     }
 
     /// After a backslash outside of a class.
@@ -183,19 +188,15 @@ impl<'source> Translator<'source> {
                 self.output.push('\\');
                 self.output.push(anchor);
             }
-            Some(boundary @ ('b' | 'B')) => self.output.push_str(&format!("(?-u:\\{boundary})")),
+            Some(boundary @ ('b' | 'B')) => self.push(format_args!("(?-u:\\{boundary})")),
             _ => {
-                return match self.class_escape()? {
-                    Some(class) => {
-                        self.output.push_str(&class);
-                        Ok(())
-                    }
-                    None => {
-                        let character = self.character_escape()?;
-                        self.literal(character);
-                        Ok(())
-                    }
-                };
+                if let Some(class) = self.class_escape()? {
+                    self.output.push_str(&class);
+                } else {
+                    let character = self.character_escape()?;
+                    self.literal(character);
+                }
+                return Ok(());
             }
         }
         self.next();
@@ -350,7 +351,11 @@ impl<'source> Translator<'source> {
     /// After `{`: `n}`, `n,}` or `n,m}` is a repetition; anything else is a brace that stands for itself, and is not
     /// consumed.
     fn counted_repetition(&mut self) -> Result<bool, RegexError> {
-        let ahead: String = self.rest.clone().take_while(|character| *character != '}').collect();
+        let ahead: String = self
+            .rest
+            .clone()
+            .take_while(|character| *character != '}')
+            .collect();
         let closed = self.rest.clone().nth(ahead.chars().count()) == Some('}');
         let (least, most) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
         let is_count = |text: &str| {
@@ -369,7 +374,7 @@ impl<'source> Translator<'source> {
         for _ in 0..=ahead.chars().count() {
             self.next();
         }
-        self.output.push_str(&format!("{{{ahead}}}"));
+        self.push(format_args!("{{{ahead}}}"));
         Ok(true)
     }
 
@@ -387,13 +392,14 @@ impl<'source> Translator<'source> {
             match character {
                 ']' if !is_first => break,
                 '[' if self.rest.peek() == Some(&':') && self.has_posix_end() => self.posix_class()?,
-                '\\' => match self.class_escape()? {
-                    Some(class) => self.output.push_str(&class),
-                    None => {
+                '\\' => {
+                    if let Some(class) = self.class_escape()? {
+                        self.output.push_str(&class);
+                    } else {
                         let low = self.character_escape()?;
                         self.class_range(low)?;
                     }
-                },
+                }
                 low => self.class_range(low)?,
             }
             is_first = false;
@@ -444,19 +450,19 @@ impl<'source> Translator<'source> {
             return Err(self.syntax("an unknown POSIX class"));
         }
         let sign = if negated { "^" } else { "" };
-        self.output.push_str(&format!("[:{sign}{name}:]"));
+        self.push(format_args!("[:{sign}{name}:]"));
         Ok(())
     }
 }
 
 const POSIX_CLASSES: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-    "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
 ];
 
 const GENERAL_CATEGORIES: [&str; 36] = [
-    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc",
-    "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "Any",
+    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No",
+    "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "Any",
 ];
 
 #[cfg(test)]
@@ -524,8 +530,32 @@ mod tests {
     #[test]
     fn refuses_what_go_refuses() {
         for pattern in [
-            "[", "(", ")", "*", "a**", "a+*", "a{2}{3}", "a{1001}", "a{2,1}", r"\1", r"\y", r"\", "(?x)a", "(?u)a",
-            "(?P=a)", "[b-a]", "[a--z]", r"[a-\d]", r"\p{Nope}", r"\E", r"\C", r"\Z", "[[:nope:]]", "(?=a)", "(?<!a)", r"\xZZ",
+            "[",
+            "(",
+            ")",
+            "*",
+            "a**",
+            "a+*",
+            "a{2}{3}",
+            "a{1001}",
+            "a{2,1}",
+            r"\1",
+            r"\y",
+            r"\",
+            "(?x)a",
+            "(?u)a",
+            "(?P=a)",
+            "[b-a]",
+            "[a--z]",
+            r"[a-\d]",
+            r"\p{Nope}",
+            r"\E",
+            r"\C",
+            r"\Z",
+            "[[:nope:]]",
+            "(?=a)",
+            "(?<!a)",
+            r"\xZZ",
         ] {
             assert!(GoRegex::parse(pattern).is_err(), "{pattern:?}");
         }

@@ -7,11 +7,41 @@
 //!
 //! The message authentication code of a file is always checked. What it covers is what sops made it cover: the values,
 //! and neither keys nor nulls, empty strings or comments. Who wrote a file is a matter for the signature on it.
+//!
+//! ```
+//! use manifest_yaml::{Limits, Value};
+//! use sops::{AgeIdentities, EncryptOptions, Format, GoRegex, MacScope, Rule};
+//!
+//! # use age::secrecy::ExposeSecret as _;
+//! # let identity_file = age::x25519::Identity::generate().to_string().expose_secret().to_owned();
+//! # let mut random = |buffer: &mut [u8]| buffer.fill(7); // never do this
+//! let identities = AgeIdentities::parse(&identity_file)?;
+//! let options = EncryptOptions {
+//!     recipients: identities.recipients().cloned().collect(),
+//!     rule: Rule::EncryptedRegex(GoRegex::parse("^(data|stringData)$")?),
+//!     mac_scope: MacScope::AllValues,
+//!     limits: Limits::default(),
+//! };
+//! let plain = "kind: Secret\nstringData:\n  password: hunter2 # the old one\n";
+//! let now = "2026-01-02T03:04:05Z".parse()?;
+//! let sealed = sops::encrypt(plain, Format::Yaml, &options, now, &mut random)?;
+//! assert!(sealed.starts_with("kind: Secret\nstringData:\n  password: ENC[AES256_GCM,data:"));
+//!
+//! let opened = sops::open(&sealed, Format::Yaml, &identities, &Limits::default())?;
+//! let [document] = opened.documents.as_slice() else { panic!("one document") };
+//! assert!(matches!(document.get_path(&["stringData", "password"]), Some(Value::Sensitive(_))));
+//! assert_eq!(document.get_path(&["kind"]).and_then(Value::as_str), Some("Secret"));
+//!
+//! let text = sops::decrypt(&sealed, Format::Yaml, &identities, &Limits::default())?;
+//! assert_eq!(*text, plain);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod age;
 mod block;
 mod cipher;
+pub mod creation_rules;
 mod data_key;
 mod decrypt;
 mod encrypt;

@@ -180,7 +180,9 @@ impl Metadata {
             field,
             position: block.position,
         };
-        let (last_modified, position) = fields.string("lastmodified")?.ok_or_else(|| missing("lastmodified"))?;
+        let (last_modified, position) = fields
+            .string("lastmodified")?
+            .ok_or_else(|| missing("lastmodified"))?;
         let (mac, mac_position) = fields
             .string("mac")?
             .filter(|(mac, _)| !mac.is_empty())
@@ -214,7 +216,10 @@ pub(crate) fn find_block(document: &Document) -> Option<(&Node, &Node)> {
 /// Whether a file is sealed: it has a `sops` key at the top of a document. sops looks at the first document only; a
 /// later one must not pass for a plain file either.
 pub fn is_sealed(stream: &Stream) -> bool {
-    stream.documents().iter().any(|document| find_block(document).is_some())
+    stream
+        .documents()
+        .iter()
+        .any(|document| find_block(document).is_some())
 }
 
 impl KeyGroups {
@@ -289,11 +294,17 @@ fn parse_rule(fields: &Fields<'_>) -> Result<Rule, MetadataError> {
         "unencrypted_comment_regex",
         "encrypted_comment_regex",
     ] {
-        let Some((operand, position)) = fields.string(field)?.filter(|(operand, _)| !operand.is_empty()) else {
+        let Some((operand, position)) = fields.string(field)?.filter(|(operand, _)| !operand.is_empty())
+        else {
             continue;
         };
-        let regex =
-            || GoRegex::parse(operand).map_err(|error| MetadataError::InvalidRegex { field, position, error });
+        let regex = || {
+            GoRegex::parse(operand).map_err(|error| MetadataError::InvalidRegex {
+                field,
+                position,
+                error,
+            })
+        };
         let found = match field {
             "unencrypted_suffix" => Rule::UnencryptedSuffix(operand.to_owned()),
             "encrypted_suffix" => Rule::EncryptedSuffix(operand.to_owned()),
@@ -430,7 +441,8 @@ impl<'a> Fields<'a> {
         if is_null {
             return Ok(&[]);
         }
-        node.as_items().ok_or_else(|| self.wrong_type(field, node, "a list"))
+        node.as_items()
+            .ok_or_else(|| self.wrong_type(field, node, "a list"))
     }
 }
 
@@ -477,9 +489,14 @@ mod tests {
 
     #[test]
     fn the_default_rule_is_that_of_sops() {
-        assert_eq!(read(&format!("{AGE}\n  {REST}")).unwrap().rule(), &Rule::default());
         assert_eq!(
-            read(&format!("{AGE}\n  {REST}\n  encrypted_regex: ''")).unwrap().rule(),
+            read(&format!("{AGE}\n  {REST}")).unwrap().rule(),
+            &Rule::default()
+        );
+        assert_eq!(
+            read(&format!("{AGE}\n  {REST}\n  encrypted_regex: ''"))
+                .unwrap()
+                .rule(),
             &Rule::default()
         );
     }
@@ -487,24 +504,43 @@ mod tests {
     #[test]
     fn several_groups_need_a_threshold() {
         let groups = "key_groups: [{age: [{recipient: a, enc: x}]}, {age: [{recipient: b, enc: y}]}, {pgp: [{fp: c}]}]";
-        assert_eq!(read(&format!("{groups}\n  {REST}")).unwrap().key_groups.threshold, 3);
+        assert_eq!(
+            read(&format!("{groups}\n  {REST}")).unwrap().key_groups.threshold,
+            3
+        );
         let with = |threshold: &str| read(&format!("{groups}\n  {REST}\n  shamir_threshold: {threshold}"));
         assert_eq!(with("2").unwrap().key_groups.threshold, 2);
         assert_eq!(with("2").unwrap().key_groups.groups.len(), 3);
         for wrong in ["1", "4"] {
-            assert!(matches!(with(wrong), Err(MetadataError::InvalidKeyGroups { .. })), "{wrong}");
+            assert!(
+                matches!(with(wrong), Err(MetadataError::InvalidKeyGroups { .. })),
+                "{wrong}"
+            );
         }
         for wrong in ["-1", "x", "[]"] {
-            assert!(matches!(with(wrong), Err(MetadataError::WrongType { .. })), "{wrong}");
+            assert!(
+                matches!(with(wrong), Err(MetadataError::WrongType { .. })),
+                "{wrong}"
+            );
         }
         // Keys directly in the block win.
-        assert_eq!(read(&format!("{AGE}\n  {groups}\n  {REST}")).unwrap().key_groups.groups.len(), 1);
+        assert_eq!(
+            read(&format!("{AGE}\n  {groups}\n  {REST}"))
+                .unwrap()
+                .key_groups
+                .groups
+                .len(),
+            1
+        );
     }
 
     #[test]
     fn refuses_what_sops_does_not_write() {
         let table = [
-            (format!("{AGE}\n  mac: m"), "failed to find lastmodified in the block at 3:3"),
+            (
+                format!("{AGE}\n  mac: m"),
+                "failed to find lastmodified in the block at 3:3",
+            ),
             (
                 format!("{AGE}\n  lastmodified: '2024-01-01T00:00:00Z'\n  mac: ''"),
                 "failed to find mac in the block at 3:3",
@@ -513,8 +549,14 @@ mod tests {
                 format!("{AGE}\n  lastmodified: yesterday\n  mac: m"),
                 "failed to read lastmodified at 4:17: it is not a time in RFC 3339",
             ),
-            (REST.to_owned(), "failed to use the key groups in the block at 3:3: there are no keys"),
-            (format!("age: 3\n  {REST}"), "failed to read sops.age at 3:8: it is not a list"),
+            (
+                REST.to_owned(),
+                "failed to use the key groups in the block at 3:3: there are no keys",
+            ),
+            (
+                format!("age: 3\n  {REST}"),
+                "failed to read sops.age at 3:8: it is not a list",
+            ),
             (
                 format!("age: [3]\n  {REST}"),
                 "failed to read sops.age at 3:9: it is not a map with string keys",
@@ -562,7 +604,10 @@ mod tests {
             Err(MetadataError::InvalidKeyGroups { .. })
         ));
         let groups = |count: usize| {
-            format!("key_groups: [{}]\n  {REST}", "{age: [{recipient: a, enc: b}]},".repeat(count))
+            format!(
+                "key_groups: [{}]\n  {REST}",
+                "{age: [{recipient: a, enc: b}]},".repeat(count)
+            )
         };
         assert!(read(&groups(MAX_KEY_GROUPS)).is_ok());
         assert!(matches!(
@@ -581,7 +626,11 @@ mod tests {
             ("- sops", false),
             ("", false),
         ] {
-            assert_eq!(is_sealed(&parse_yaml(text, &Limits::default()).unwrap()), expected, "{text}");
+            assert_eq!(
+                is_sealed(&parse_yaml(text, &Limits::default()).unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 }

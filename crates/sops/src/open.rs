@@ -21,7 +21,12 @@ pub struct Opened {
 
 /// Opens a sealed file: recovers its data key, opens its values, checks its message authentication code. There is no
 /// way around the last.
-pub fn open(text: &str, format: Format, keys: &dyn DataKeySource, limits: &Limits) -> Result<Opened, OpenError> {
+pub fn open(
+    text: &str,
+    format: Format,
+    keys: &dyn DataKeySource,
+    limits: &Limits,
+) -> Result<Opened, OpenError> {
     let stream = format.parse(text, limits).map_err(OpenError::Parse)?;
     let unsealed = unseal(&stream, format, keys, Comments::Ignored)?;
     let mut documents = Vec::new();
@@ -67,7 +72,9 @@ impl<'a> Builder<'a, '_> {
         let Some(entries) = document.root.as_ref().and_then(Node::as_entries) else {
             return Ok(None);
         };
-        let content = entries.iter().filter(|(key, _)| key.as_scalar() != Some(SOPS_KEY));
+        let content = entries
+            .iter()
+            .filter(|(key, _)| key.as_scalar() != Some(SOPS_KEY));
         let mapping = self.mapping(content)?;
         Ok((!mapping.is_empty()).then_some(Value::Mapping(mapping)))
     }
@@ -87,11 +94,13 @@ impl<'a> Builder<'a, '_> {
                 }
                 Ok(Some(Value::Sequence(values)))
             }
-            Content::Scalar { .. } | Content::Alias(_) => self.scalar(node).map_err(|error| OpenError::Leaf {
-                position: node.position,
-                path: walk::key_path(&self.steps),
-                error,
-            }),
+            Content::Scalar { .. } | Content::Alias(_) => {
+                self.scalar(node).map_err(|error| OpenError::Leaf {
+                    position: node.position,
+                    path: walk::key_path(&self.steps),
+                    error,
+                })
+            }
         }
     }
 

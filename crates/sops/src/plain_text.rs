@@ -4,7 +4,6 @@ use manifest_yaml::syntax::CollectionStyle;
 use manifest_yaml::{Sensitive, Value, to_yaml_exposed};
 use zeroize::Zeroizing;
 
-use crate::error::LeafError;
 use crate::format::Format;
 use crate::scalar::{Kind, Scalar, TRUE};
 
@@ -16,25 +15,35 @@ pub(crate) struct Setting<'text> {
     pub(crate) indent: usize,
     /// The line break of the text.
     pub(crate) line_break: &'text str,
+    /// The comment at the end of the line, without `#`. Only a block scalar takes it in, beside its header: behind its
+    /// last line it would become part of it.
+    pub(crate) comment: Option<&'text str>,
 }
 
 /// The line break of a text, by its first one.
 pub(crate) fn line_break_of(text: &str) -> &'static str {
-    match text.find('\n').and_then(|at| at.checked_sub(1)).and_then(|before| text.as_bytes().get(before)) {
+    match text
+        .find('\n')
+        .and_then(|at| at.checked_sub(1))
+        .and_then(|before| text.as_bytes().get(before))
+    {
         Some(b'\r') => "\r\n",
         _ => "\n",
     }
 }
 
 /// The text of a value that reads back as the same value with the same type. Floats without a fraction are written
-/// like integers, as sops does; both have the same bytes under the message authentication code.
-pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Result<Zeroizing<String>, LeafError> {
+/// like integers, as sops does; both have the same bytes under the message authentication code. An infinity has no form
+/// in JSON: [`unseal`](crate::unseal) has refused it.
+pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<String> {
     let text = scalar.as_str();
+    if is_block(scalar, setting) {
+        return literal(text, setting);
+    }
     let plain = |text: &str| Zeroizing::new(text.to_owned());
-    Ok(match (scalar.kind(), setting.format) {
-        (Kind::Integer, _) => plain(text),
+    match (scalar.kind(), setting.format) {
+        (Kind::Integer, _) | (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Bool, _) => plain(if text == TRUE { "true" } else { "false" }),
-        (Kind::Float, Format::Json) if matches!(text, "+Inf" | "-Inf" | "NaN") => return Err(LeafError::NotFinite),
         (Kind::Float, _) => plain(match text {
             "+Inf" => ".inf",
             "-Inf" => "-.inf",
@@ -42,17 +51,21 @@ pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Result<Zeroi
             "-0" => "-0.0",
             text => text,
         }),
-        (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Time | Kind::String | Kind::Bytes | Kind::Comment, _) => string(text, setting),
-    })
+    }
+}
+
+/// Whether a value is written as a block scalar.
+pub(crate) fn is_block(scalar: &Scalar<'_>, setting: &Setting<'_>) -> bool {
+    scalar.kind() == Kind::String
+        && setting.format == Format::Yaml
+        && setting.layout == CollectionStyle::Block
+        && is_fit_for_literal(scalar.as_str())
 }
 
 fn string(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
     if setting.format == Format::Json || setting.layout == CollectionStyle::Flow {
         return double_quoted(text);
-    }
-    if is_fit_for_literal(text) {
-        return literal(text, setting);
     }
     if text.contains(['\n', '\r']) {
         return double_quoted(text);
@@ -61,7 +74,11 @@ fn string(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
     while written.ends_with('\n') {
         written.pop();
     }
-    if written.contains('\n') { double_quoted(text) } else { written }
+    if written.contains('\n') {
+        double_quoted(text)
+    } else {
+        written
+    }
 }
 
 /// Several lines that every reader takes from a `|` block as they are: without leading spaces that would need an
@@ -71,8 +88,12 @@ fn is_fit_for_literal(text: &str) -> bool {
     lines.contains('\n')
         && !lines.starts_with([' ', '\t', '\n'])
         && !lines.ends_with('\n')
-        && text.chars().all(|character| character == '\n' || character == '\t' || !needs_escape(character))
-        && lines.split('\n').all(|line| line.is_empty() || !line.trim().is_empty())
+        && text
+            .chars()
+            .all(|character| character == '\n' || character == '\t' || !needs_escape(character))
+        && lines
+            .split('\n')
+            .all(|line| line.is_empty() || !line.trim().is_empty())
 }
 
 fn literal(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
@@ -81,9 +102,14 @@ fn literal(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
         None => ("|-", text),
     };
     let per_line = setting.indent + setting.line_break.len();
-    let capacity = text.len() + (lines.split('\n').count() + 1) * per_line + header.len();
+    let comment = setting.comment.map_or(0, |comment| " #".len() + comment.len());
+    let capacity = text.len() + (lines.split('\n').count() + 1) * per_line + header.len() + comment;
     let mut written = Zeroizing::new(String::with_capacity(capacity));
     written.push_str(header);
+    if let Some(comment) = setting.comment {
+        written.push_str(" #");
+        written.push_str(comment);
+    }
     for line in lines.split('\n') {
         written.push_str(setting.line_break);
         if !line.is_empty() {
@@ -122,7 +148,11 @@ pub(crate) fn double_quoted(text: &str) -> Zeroizing<String> {
 
 /// What YAML or one of its readers does not take as it is: controls, line separators, byte order marks.
 fn needs_escape(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 #[cfg(test)]
@@ -140,12 +170,13 @@ mod tests {
             layout,
             indent: 2,
             line_break: "\n",
+            comment: None,
         }
     }
 
     fn rendered(kind: Kind, text: &str, setting: &Setting<'_>) -> String {
         let scalar = Scalar::from_plaintext(kind, Text::Borrowed(text)).unwrap();
-        render(&scalar, setting).unwrap().to_string()
+        render(&scalar, setting).to_string()
     }
 
     #[test]
@@ -191,17 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn json_has_no_infinity() {
-        let scalar = Scalar::from_plaintext(Kind::Float, Text::Borrowed("+Inf")).unwrap();
-        assert_eq!(
-            render(&scalar, &setting(Format::Json, CollectionStyle::Flow)).err(),
-            Some(LeafError::NotFinite)
-        );
-    }
-
-    #[test]
     fn the_line_break_is_that_of_the_first_line() {
-        for (text, expected) in [("", "\n"), ("a", "\n"), ("a\nb\r\n", "\n"), ("a\r\nb\n", "\r\n"), ("\n", "\n")] {
+        for (text, expected) in [
+            ("", "\n"),
+            ("a", "\n"),
+            ("a\nb\r\n", "\n"),
+            ("a\r\nb\n", "\r\n"),
+            ("\n", "\n"),
+        ] {
             assert_eq!(line_break_of(text), expected, "{text:?}");
         }
     }

@@ -97,8 +97,18 @@ mod tests {
         let table = [
             (Rule::default(), "a_unencrypted", true, Scope::Clear),
             (Rule::default(), "a", false, Scope::Sealed),
-            (Rule::EncryptedSuffix("_secret".into()), "a_secret", true, Scope::Sealed),
-            (Rule::EncryptedSuffix("_secret".into()), "a_secrets", false, Scope::Clear),
+            (
+                Rule::EncryptedSuffix("_secret".into()),
+                "a_secret",
+                true,
+                Scope::Sealed,
+            ),
+            (
+                Rule::EncryptedSuffix("_secret".into()),
+                "a_secrets",
+                false,
+                Scope::Clear,
+            ),
             (Rule::UnencryptedRegex(regex()), "data", true, Scope::Clear),
             (Rule::UnencryptedRegex(regex()), "metadata", false, Scope::Sealed),
             (Rule::EncryptedRegex(regex()), "data", true, Scope::Sealed),
@@ -106,7 +116,11 @@ mod tests {
         ];
         for (rule, key, is_match, scope) in table {
             assert_eq!(rule.matches(key), is_match, "{rule:?} {key}");
-            let found = if is_match { rule.scope_with_match() } else { rule.scope_without_match() };
+            let found = if is_match {
+                rule.scope_with_match()
+            } else {
+                rule.scope_without_match()
+            };
             assert_eq!(found, scope, "{rule:?} {key}");
         }
     }

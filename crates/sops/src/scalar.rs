@@ -78,7 +78,8 @@ impl<'text> Scalar<'text> {
         let Content::Scalar { text, style } = &node.content else {
             return Err(LeafError::NotScalar);
         };
-        let resolved = resolve_scalar(Schema::GoYamlV3, text, *style, node.tag.as_ref()).map_err(LeafError::Tag)?;
+        let resolved =
+            resolve_scalar(Schema::GoYamlV3, text, *style, node.tag.as_ref()).map_err(LeafError::Tag)?;
         let (kind, text) = match resolved {
             manifest_yaml::Scalar::Null => return Ok(None),
             manifest_yaml::Scalar::Bool(value) => (Kind::Bool, canonical_bool(value)),
@@ -95,7 +96,9 @@ impl<'text> Scalar<'text> {
                 return Err(LeafError::NotFinite);
             }
             manifest_yaml::Scalar::String(Cow::Borrowed(text)) => (Kind::String, Text::Borrowed(text)),
-            manifest_yaml::Scalar::String(Cow::Owned(text)) => (Kind::String, Text::Owned(Zeroizing::new(text))),
+            manifest_yaml::Scalar::String(Cow::Owned(text)) => {
+                (Kind::String, Text::Owned(Zeroizing::new(text)))
+            }
             manifest_yaml::Scalar::Timestamp(text) => (Kind::Time, Text::Owned(Zeroizing::new(text))),
         };
         Ok(Some(Self { kind, text }))
@@ -128,6 +131,11 @@ impl<'text> Scalar<'text> {
     /// Whether it is the empty string, which is written as it is, never sealed (`isEmpty` in aes/cipher.go).
     pub(crate) fn is_empty(&self) -> bool {
         self.as_str().is_empty()
+    }
+
+    /// Whether it is no float, or one that JSON has a form for.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.kind != Kind::Float || !matches!(self.as_str(), "+Inf" | "-Inf" | "NaN")
     }
 
     /// The value to hand on: times as strings, as they are in Kubernetes after sops decrypted them.
@@ -234,8 +242,16 @@ mod tests {
             ("-.inf", Kind::Float, "-Inf"),
             (".nan", Kind::Float, "NaN"),
             ("2024-01-01", Kind::Time, "2024-01-01T00:00:00Z"),
-            ("2024-01-01T10:00:00.50+02:00", Kind::Time, "2024-01-01T10:00:00.5+02:00"),
-            ("2024-01-01 10:00:00.5 +02:00", Kind::String, "2024-01-01 10:00:00.5 +02:00"),
+            (
+                "2024-01-01T10:00:00.50+02:00",
+                Kind::Time,
+                "2024-01-01T10:00:00.5+02:00",
+            ),
+            (
+                "2024-01-01 10:00:00.5 +02:00",
+                Kind::String,
+                "2024-01-01 10:00:00.5 +02:00",
+            ),
             ("190:20:30", Kind::String, "190:20:30"),
             ("!!str 123", Kind::String, "123"),
             ("!!float 1", Kind::Float, "1"),
@@ -247,7 +263,11 @@ mod tests {
             ("1e400", Kind::String, "1e400"),
         ];
         for (text, kind, canonical) in table {
-            assert_eq!(resolved(Format::Yaml, text), Ok(Some((kind, canonical.to_owned()))), "{text}");
+            assert_eq!(
+                resolved(Format::Yaml, text),
+                Ok(Some((kind, canonical.to_owned()))),
+                "{text}"
+            );
         }
         assert_eq!(resolved(Format::Yaml, "~"), Ok(None));
         assert_eq!(
@@ -269,7 +289,11 @@ mod tests {
             ("\"2024-01-01\"", Kind::String, "2024-01-01"),
         ];
         for (text, kind, canonical) in table {
-            assert_eq!(resolved(Format::Json, text), Ok(Some((kind, canonical.to_owned()))), "{text}");
+            assert_eq!(
+                resolved(Format::Json, text),
+                Ok(Some((kind, canonical.to_owned()))),
+                "{text}"
+            );
         }
         assert_eq!(resolved(Format::Json, "null"), Ok(None));
     }
@@ -292,7 +316,11 @@ mod tests {
             (Kind::Float, "1e400", None),
             (Kind::Bool, "t", Some("True")),
             (Kind::Bool, "yes", None),
-            (Kind::Time, "2024-01-01T00:00:00.100Z", Some("2024-01-01T00:00:00.1Z")),
+            (
+                Kind::Time,
+                "2024-01-01T00:00:00.100Z",
+                Some("2024-01-01T00:00:00.1Z"),
+            ),
             (Kind::Time, "2024-01-01", None),
             (Kind::Comment, " any", Some(" any")),
         ];

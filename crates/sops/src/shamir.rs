@@ -35,7 +35,8 @@ pub(crate) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Result<Zeroizing<Vec<u8>
     if length == 0 || values.iter().any(|bytes| bytes.len() != length) {
         return Err(ShamirError::Length);
     }
-    let is_repeated = |(index, point): (usize, &u8)| points.iter().skip(index + 1).any(|other| other == point);
+    let is_repeated =
+        |(index, point): (usize, &u8)| points.iter().skip(index + 1).any(|other| other == point);
     if points.contains(&0) || points.iter().enumerate().any(is_repeated) {
         return Err(ShamirError::Point);
     }
@@ -54,7 +55,9 @@ fn weight_at_zero(point: u8, points: &[u8]) -> u8 {
     points
         .iter()
         .filter(|other| **other != point)
-        .fold(1, |product, other| multiply(product, multiply(*other, invert(*other ^ point))))
+        .fold(1, |product, other| {
+            multiply(product, multiply(*other, invert(*other ^ point)))
+        })
 }
 
 /// Multiplication in GF(2⁸) modulo x⁸ + x⁴ + x³ + x + 1, in constant time.

@@ -7,7 +7,10 @@ use jiff::civil::Date;
 /// is `Z`, the fraction has at most nine digits and no zeros at its end.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let parts = Rfc3339::parse(text)?;
-    let fraction = parts.fraction.get(..parts.fraction.len().min(9))?.trim_end_matches('0');
+    let fraction = parts
+        .fraction
+        .get(..parts.fraction.len().min(9))?
+        .trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };
     Some(format!("{}{dot}{fraction}{}", parts.seconds, parts.offset))
 }
@@ -66,7 +69,8 @@ impl<'text> Rfc3339<'text> {
 
 fn is_date(text: &str) -> bool {
     let mut fields = text.split('-');
-    let (Some(year), Some(month), Some(day), None) = (fields.next(), fields.next(), fields.next(), fields.next())
+    let (Some(year), Some(month), Some(day), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
     else {
         return false;
     };
@@ -98,15 +102,31 @@ mod tests {
     #[test]
     fn is_written_as_go_writes_it() {
         let table = [
-            ("2024-01-01T00:00:00Z", Some("2024-01-01T00:00:00Z"), Some("2024-01-01T00:00:00Z")),
-            ("2024-02-29T23:59:59.120Z", Some("2024-02-29T23:59:59.12Z"), Some("2024-02-29T23:59:59Z")),
-            ("2024-01-01T00:00:00.000Z", Some("2024-01-01T00:00:00Z"), Some("2024-01-01T00:00:00Z")),
+            (
+                "2024-01-01T00:00:00Z",
+                Some("2024-01-01T00:00:00Z"),
+                Some("2024-01-01T00:00:00Z"),
+            ),
+            (
+                "2024-02-29T23:59:59.120Z",
+                Some("2024-02-29T23:59:59.12Z"),
+                Some("2024-02-29T23:59:59Z"),
+            ),
+            (
+                "2024-01-01T00:00:00.000Z",
+                Some("2024-01-01T00:00:00Z"),
+                Some("2024-01-01T00:00:00Z"),
+            ),
             (
                 "2024-01-01T00:00:00.1234567891Z",
                 Some("2024-01-01T00:00:00.123456789Z"),
                 Some("2024-01-01T00:00:00Z"),
             ),
-            ("2024-01-01T00:00:00+00:00", Some("2024-01-01T00:00:00Z"), Some("2024-01-01T00:00:00Z")),
+            (
+                "2024-01-01T00:00:00+00:00",
+                Some("2024-01-01T00:00:00Z"),
+                Some("2024-01-01T00:00:00Z"),
+            ),
             (
                 "2024-01-01T00:00:00.5-07:30",
                 Some("2024-01-01T00:00:00.5-07:30"),

@@ -122,7 +122,9 @@ fn refuse_documents_sealed_apart(stream: &Stream, metadata: &Metadata) -> Result
             .and_then(|fields| fields.iter().find(|(field, _)| field.as_scalar() == Some("mac")))
             .and_then(|(_, mac)| mac.as_scalar());
         if mac != Some(&metadata.mac) {
-            return Err(OpenError::SealedApart { position: key.position });
+            return Err(OpenError::SealedApart {
+                position: key.position,
+            });
         }
     }
     Ok(())
@@ -158,6 +160,9 @@ impl<'a> Unsealing<'a, '_> {
         }
         let scalar = self.cipher.open(sealed, leaf.place.associated_data())?;
         match (scalar.kind(), leaf.parent) {
+            (Kind::Float, _) if self.format == Format::Json && !scalar.is_finite() => {
+                return Err(LeafError::NotFinite);
+            }
             // sops up to 3.13 seals the comments of a list as items of it.
             (Kind::Comment, Parent::List(_)) => {}
             (Kind::Comment, Parent::Map(_)) => return Err(LeafError::UnexpectedComment),
@@ -184,7 +189,8 @@ impl<'a> Visitor<'a> for Unsealing<'a, '_> {
     type Error = OpenError;
 
     fn scalar(&mut self, leaf: &Leaf<'a, '_>) -> Result<(), OpenError> {
-        self.leaf(leaf).map_err(|error| at(leaf.node.position, leaf.place, error))
+        self.leaf(leaf)
+            .map_err(|error| at(leaf.node.position, leaf.place, error))
     }
 
     /// Opens a sealed comment. Which map a comment belongs to is a matter of taste: a comment below the last value of
@@ -197,7 +203,9 @@ impl<'a> Visitor<'a> for Unsealing<'a, '_> {
         let text = comment.text.trim_end();
         let opened = place.associated_data_upwards().find_map(|associated_data| {
             let is_allowed = self.comment_attempts < MAX_COMMENT_ATTEMPTS;
-            is_allowed.then(|| self.open_comment(text, associated_data)).flatten()
+            is_allowed
+                .then(|| self.open_comment(text, associated_data))
+                .flatten()
         });
         if let Some(scalar) = opened {
             self.unsealed.comments.push(UnsealedComment {

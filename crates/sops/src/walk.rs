@@ -82,10 +82,12 @@ impl Place<'_> {
             *end = end.saturating_sub(length);
             Some(*end)
         });
-        std::iter::once(self.prefix.len()).chain(ends).map(|end| match self.prefix.get(..end) {
-            None | Some("") => ":",
-            Some(prefix) => prefix,
-        })
+        std::iter::once(self.prefix.len())
+            .chain(ends)
+            .map(|end| match self.prefix.get(..end) {
+                None | Some("") => ":",
+                Some(prefix) => prefix,
+            })
     }
 
     pub(crate) fn scope(&self) -> Scope {
@@ -117,7 +119,11 @@ pub(crate) fn key_path(steps: &[Step<'_>]) -> KeyPath {
 }
 
 /// Visits all documents, without their `sops` entries.
-pub(crate) fn walk<'a, V: Visitor<'a>>(stream: &'a Stream, rule: &Rule, visitor: &mut V) -> Result<(), V::Error> {
+pub(crate) fn walk<'a, V: Visitor<'a>>(
+    stream: &'a Stream,
+    rule: &Rule,
+    visitor: &mut V,
+) -> Result<(), V::Error> {
     let mut place = Place {
         steps: Vec::new(),
         prefix: String::new(),
@@ -176,7 +182,10 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             return if is_null(root) {
                 Ok(())
             } else {
-                Err(StructureError::NotMap { position: root.position }.into())
+                Err(StructureError::NotMap {
+                    position: root.position,
+                }
+                .into())
             };
         };
         self.enter(root, place, |walk, place| {
@@ -222,7 +231,10 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         visit: impl FnOnce(&mut Self, &mut Place<'a>) -> Result<(), V::Error>,
     ) -> Result<(), V::Error> {
         let outer = (place.sharing, place.layout);
-        let is_referred = node.anchor.as_ref().is_some_and(|anchor| self.referred.contains(&anchor.id));
+        let is_referred = node
+            .anchor
+            .as_ref()
+            .is_some_and(|anchor| self.referred.contains(&anchor.id));
         if is_referred || matches!(node.content, Content::Alias(_)) {
             place.sharing = Sharing::Shared;
         }
@@ -327,7 +339,11 @@ mod tests {
         type Error = StructureError;
 
         fn scalar(&mut self, leaf: &Leaf<'a, '_>) -> Result<(), StructureError> {
-            let sharing = if leaf.place.sharing() == Sharing::Shared { " shared" } else { "" };
+            let sharing = if leaf.place.sharing() == Sharing::Shared {
+                " shared"
+            } else {
+                ""
+            };
             self.0.push(format!(
                 "{} {} {:?}{sharing}",
                 leaf.place.path(),
@@ -338,8 +354,12 @@ mod tests {
         }
 
         fn comment(&mut self, comment: &'a Comment, place: &Place<'a>) -> Result<(), StructureError> {
-            self.0
-                .push(format!("#{} {} {:?}", comment.text, place.associated_data(), place.scope()));
+            self.0.push(format!(
+                "#{} {} {:?}",
+                comment.text,
+                place.associated_data(),
+                place.scope()
+            ));
             Ok(())
         }
     }
@@ -353,7 +373,8 @@ mod tests {
 
     #[test]
     fn knows_path_additional_data_and_scope() {
-        let text = "a:\n  b: [x, [y]]\n  'c:d': z\nsops: {mac: m}\nn: {sops: s}\n---\ndata_unencrypted: {k: v}\n";
+        let text =
+            "a:\n  b: [x, [y]]\n  'c:d': z\nsops: {mac: m}\nn: {sops: s}\n---\ndata_unencrypted: {k: v}\n";
         assert_eq!(
             record(&Rule::default(), text).unwrap(),
             [
@@ -367,7 +388,11 @@ mod tests {
         let rule = Rule::EncryptedRegex(GoRegex::parse("^data$").unwrap());
         assert_eq!(
             record(&rule, "data: {a: b}\nother: c\nx:\n  data: d\n").unwrap(),
-            ["data.a data:a: Sealed", "other other: Clear", "x.data x:data: Sealed"]
+            [
+                "data.a data:a: Sealed",
+                "other other: Clear",
+                "x.data x:data: Sealed"
+            ]
         );
     }
 
@@ -376,7 +401,12 @@ mod tests {
         let rule = Rule::EncryptedRegex(GoRegex::parse("^data$").unwrap());
         assert_eq!(
             record(&rule, "#top\ndata:\n  #in\n  a: b #beside\n").unwrap(),
-            ["#top : Clear", "#in data: Sealed", "#beside data: Sealed", "data.a data:a: Sealed"]
+            [
+                "#top : Clear",
+                "#in data: Sealed",
+                "#beside data: Sealed",
+                "data.a data:a: Sealed"
+            ]
         );
     }
 
@@ -396,17 +426,45 @@ mod tests {
     #[test]
     fn refuses_what_sops_cannot_walk() {
         let table = [
-            ("- a\n", "failed to read the document at 1:1: only maps can be sealed"),
-            ("a\n", "failed to read the document at 1:1: only maps can be sealed"),
-            ("a: {1: x}\n", "failed to read the map a at 1:5: only strings can be keys"),
-            ("true: x\n", "failed to read the map . at 1:1: only strings can be keys"),
-            ("a: {[b]: x}\n", "failed to read the map a at 1:5: only strings can be keys"),
-            ("a: {b: 1, b: 2}\n", "failed to read a.b at 1:11: the key is already at 1:5"),
-            ("a: b\n---\nc: 1\n'c': 2\n", "failed to read c at 4:1: the key is already at 3:1"),
-            ("sops: 1\nsops: 2\n", "failed to read sops at 2:1: the key is already at 1:1"),
+            (
+                "- a\n",
+                "failed to read the document at 1:1: only maps can be sealed",
+            ),
+            (
+                "a\n",
+                "failed to read the document at 1:1: only maps can be sealed",
+            ),
+            (
+                "a: {1: x}\n",
+                "failed to read the map a at 1:5: only strings can be keys",
+            ),
+            (
+                "true: x\n",
+                "failed to read the map . at 1:1: only strings can be keys",
+            ),
+            (
+                "a: {[b]: x}\n",
+                "failed to read the map a at 1:5: only strings can be keys",
+            ),
+            (
+                "a: {b: 1, b: 2}\n",
+                "failed to read a.b at 1:11: the key is already at 1:5",
+            ),
+            (
+                "a: b\n---\nc: 1\n'c': 2\n",
+                "failed to read c at 4:1: the key is already at 3:1",
+            ),
+            (
+                "sops: 1\nsops: 2\n",
+                "failed to read sops at 2:1: the key is already at 1:1",
+            ),
         ];
         for (text, expected) in table {
-            assert_eq!(record(&Rule::default(), text).err().unwrap().to_string(), expected, "{text}");
+            assert_eq!(
+                record(&Rule::default(), text).err().unwrap().to_string(),
+                expected,
+                "{text}"
+            );
         }
         for empty in ["", "---\n", "--- ~\n", "null\n"] {
             assert!(record(&Rule::default(), empty).unwrap().is_empty(), "{empty}");

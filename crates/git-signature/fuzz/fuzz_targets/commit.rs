@@ -5,7 +5,9 @@ use git_signature::{Commit, ObjectId, ObjectKind};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|raw: &[u8]| {
-    let Ok(id) = ObjectId::of(ObjectKind::Commit, raw) else { return };
+    let Ok(id) = ObjectId::of(ObjectKind::Commit, raw) else {
+        return;
+    };
     if let Ok(commit) = Commit::parse(raw, id) {
         assert_eq!(commit.signature.is_none(), commit.payload() == raw);
     }

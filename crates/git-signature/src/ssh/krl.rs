@@ -272,3 +272,51 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.string()?).map_err(|_| KrlError::NotText)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_no_serial_number() {
+        let revoked = RevokedCertificates {
+            ranges: vec![(0, 5)],
+            ..RevokedCertificates::default()
+        };
+        assert_eq!(revoked.lookup(0, "x"), None);
+        assert!(revoked.lookup(5, "x").is_some());
+        assert_eq!(revoked.lookup(6, "x"), None);
+    }
+
+    #[test]
+    fn a_bitmap_counts_from_its_offset() {
+        let bitmap = Bitmap {
+            offset: 100,
+            bits: vec![0x01, 0x82],
+        };
+        let set: Vec<u64> = (0..200).filter(|&serial| bitmap.contains(serial)).collect();
+        assert_eq!(set, [101, 107, 108]);
+        assert!(!bitmap.contains(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        let parse = |sections: &[u8]| {
+            let header = [MAGIC, &[0, 0, 0, 1], &[0; 32]].concat();
+            Krl::parse(&[&header, sections].concat()).err()
+        };
+        assert_eq!(parse(&[]), None);
+        assert_eq!(parse(&[6, 0, 0, 0, 0]), Some(KrlError::UnknownSection(6)));
+        assert_eq!(parse(&[4, 0, 0, 0, 0]), Some(KrlError::Signed));
+        assert_eq!(parse(&[3, 0, 0, 0, 5, 0, 0, 0, 1, 7]), Some(KrlError::Malformed));
+        assert_eq!(parse(&[3, 0, 0, 0, 5, 0, 0, 0]), Some(KrlError::Truncated));
+        let extension = |critical| [255, 0, 0, 0, 10, 0, 0, 0, 1, b'x', critical, 0, 0, 0, 0];
+        assert_eq!(parse(&extension(0)), None);
+        assert_eq!(
+            parse(&extension(1)),
+            Some(KrlError::CriticalExtension("x".to_owned()))
+        );
+        let version_2 = [MAGIC, &[0, 0, 0, 2], &[0; 32]].concat();
+        assert_eq!(Krl::parse(&version_2).err(), Some(KrlError::Version(2)));
+    }
+}

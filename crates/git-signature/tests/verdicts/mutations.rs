@@ -3,7 +3,7 @@
 use git_signature::{ObjectId, ObjectKind, TrustStore};
 use jiff::Timestamp;
 
-use crate::world::{Object, World, days_ago, trust, verdict};
+use crate::world::{Object, World, armor, days_ago, dearmor, replace_bytes, trust, verdict};
 
 const TREE: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n";
 const OTHER_TREE: &str = "tree 1111111111111111111111111111111111111111\n";
@@ -187,7 +187,7 @@ fn check_alterations(trust: &TrustStore, commit: &Object, other: &Object) {
         "BadSignature"
     );
 
-    // One empty line after the armor is what forges write there; it is the one freedom that is left.
+    // One empty line after the armor is what forges write there.
     assert!(
         trust
             .verify_commit(&commit.raw, commit.id(), Timestamp::now())
@@ -324,4 +324,67 @@ fn an_ssh_signature_has_one_form() {
         verdict(&trust, &commit.with_signature(again.trim_end())),
         "BadSignature"
     );
+}
+
+#[test]
+fn an_sshsig_structure_has_one_form() {
+    let world = World::new();
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
+    let commit = world.commit_ssh("ada");
+    let blob = dearmor(&commit.signature());
+    let with = |blob: &[u8]| verdict(&trust, &commit.with_signature(&armor("SSH SIGNATURE", blob)));
+    assert_eq!(with(&blob), "ada");
+    let namespace = b"\0\0\0\x03git\0\0\0\0";
+    let reserved = b"\0\0\0\x03git\0\0\0\x01x";
+    assert_eq!(
+        with(&replace_bytes(&blob, namespace, reserved)),
+        "MalformedSignature"
+    );
+    assert_eq!(
+        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02")),
+        "MalformedSignature"
+    );
+    assert_eq!(
+        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\0")),
+        "MalformedSignature"
+    );
+    assert_eq!(with(&[&blob[..], b"x"].concat()), "MalformedSignature");
+    for length in 0..blob.len() {
+        assert_eq!(with(&blob[..length]), "MalformedSignature", "{length} bytes");
+    }
+}
+
+/// Without the checksum of the armor, the packet itself must show that it was altered: also where the
+/// signature does not protect it.
+#[test]
+fn no_byte_of_an_openpgp_packet_can_change() {
+    let world = World::with_gpg();
+    let key = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
+    let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
+    let commit = world.commit_gpg(&key);
+    let packet = dearmor(&commit.signature());
+    let with = |packet: &[u8]| verdict(&trust, &commit.with_signature(&armor("PGP SIGNATURE", packet)));
+    assert_eq!(with(&packet), "Ada <ada@example.org>");
+    for position in 0..packet.len() {
+        for bit in 0..8 {
+            let mut altered = packet.clone();
+            altered[position] ^= 1 << bit;
+            let reason = with(&altered);
+            assert_ne!(reason, "Ada <ada@example.org>", "bit {bit} of byte {position}");
+        }
+    }
+
+    // The unprotected area ends with the issuer's key id (length 9, type 16): a remark beside it, or twice.
+    let key_id = &packet[packet.windows(2).position(|pair| pair == [9, 16]).unwrap()..][..10];
+    for (what, extra) in [("a remark", &[2, 100, b'x'][..]), ("the issuer again", key_id)] {
+        let area = u8::try_from(key_id.len() + extra.len()).unwrap();
+        let from = [&[0, 10], key_id].concat();
+        let mut more = replace_bytes(&packet, &from, &[&[0, area], key_id, extra].concat());
+        more[1] += u8::try_from(extra.len()).unwrap();
+        assert_eq!(with(&more), "MalformedSignature", "{what}");
+    }
+    // A length of two bytes where one is enough.
+    let long = [&[packet[0] | 1, 0, packet[1]], &packet[2..]].concat();
+    assert_eq!(with(&long), "MalformedSignature");
 }

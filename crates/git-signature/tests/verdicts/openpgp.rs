@@ -6,7 +6,7 @@ use std::process::Stdio;
 use git_signature::{KindTrust, Refusal, SignerKind, TrustStore};
 use jiff::Timestamp;
 
-use crate::world::{Object, World, allowed_signers, days_ago, trust, verdict, verify};
+use crate::world::{Object, World, allowed_signers, armor, days_ago, trust, verdict, verify};
 
 const ADA: &str = "Ada <ada@example.org>";
 
@@ -258,6 +258,14 @@ fn revoked_certificates_do_not_count() {
         world.write("revocation", revocation);
         world.gpg(["--import", "revocation"]);
     }
+    // A revocation counts however weak its hash is: ignoring it would bring the key back.
+    let weak = make("weak <w@example.org>");
+    let by_weak = old(&weak);
+    let options = ["--cert-digest-algo", "SHA1", "--gen-revoke", &weak];
+    world.write("revocation", world.gpg_dialogue(&options, "y\n1\n\ny\n"));
+    world.gpg(["--import", "revocation"]);
+    assert_eq!(verdict(&trusted(&weak), &by_weak), "Revoked");
+
     for (key, commit) in [(&hard, &by_hard), (&soft, &by_soft)] {
         let refusal = verify(&trusted(key), commit).unwrap_err();
         assert_eq!(refusal.reason(), "Revoked");
@@ -357,19 +365,62 @@ fn a_subkey_that_did_not_agree_does_not_count() {
         .unwrap()
         .into_keypair()
         .unwrap();
-    let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
-        .set_key_flags(KeyFlags::empty().set_signing())
+    let public = secret.strip_secret_key_material();
+    // As a signing key it would have to sign back; as one for other purposes it may not sign.
+    for flags in [
+        KeyFlags::empty().set_signing(),
+        KeyFlags::empty().set_authentication(),
+    ] {
+        let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
+            .set_key_flags(flags)
+            .unwrap()
+            .sign_subkey_binding(&mut signer, &primary, &claimed)
+            .unwrap();
+        let packets = [Packet::from(claimed.clone()), Packet::from(binding)];
+        let (greedy, _) = public.clone().insert_packets(packets).unwrap();
+        assert_eq!(greedy.keys().count(), 2);
+        let armored = greedy.armored().to_vec().unwrap();
+        let trust = trust([("ada.asc", armored.as_slice())]);
+        assert_eq!(verdict(&trust, &world.commit_gpg(&ada)), ADA);
+        assert_eq!(verdict(&trust, &by_bob), "UnusableKey");
+    }
+}
+
+#[test]
+fn a_certificate_with_a_broken_revocation_is_refused() {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::serialize::MarshalInto;
+    use sequoia_openpgp::types::SignatureType;
+    use sequoia_openpgp::{Packet, PacketPile};
+
+    let world = World::with_gpg();
+    let ada = world.gpg_key(ADA, "ed25519", "sign", "0");
+    let revocation = world.gpg_dialogue(&["--gen-revoke", &ada], "y\n1\n\ny\n");
+    world.write("revocation", revocation);
+    world.gpg(["--import", "revocation"]);
+    let mut certificate = world.gpg(["--export", "--", &ada]);
+    let file = |certificate: &[u8]| armor("PGP PUBLIC KEY BLOCK", certificate);
+    assert!(TrustStore::parse([("ada.asc", file(&certificate))]).is_ok());
+
+    let revocation = PacketPile::from_bytes(&certificate)
         .unwrap()
-        .sign_subkey_binding(&mut signer, &primary, &claimed)
+        .into_children()
+        .find_map(|packet| match packet {
+            Packet::Signature(signature) if signature.typ() == SignatureType::KeyRevocation => {
+                Some(signature)
+            }
+            _ => None,
+        })
+        .unwrap()
+        .to_vec()
         .unwrap();
-    let packets = [Packet::from(claimed), Packet::from(binding)];
-    let (greedy, _) = secret
-        .strip_secret_key_material()
-        .insert_packets(packets)
+    let start = certificate
+        .windows(revocation.len())
+        .position(|window| window == revocation)
         .unwrap();
-    assert_eq!(greedy.keys().count(), 2);
-    let armored = greedy.armored().to_vec().unwrap();
-    let trust = trust([("ada.asc", armored.as_slice())]);
-    assert_eq!(verdict(&trust, &world.commit_gpg(&ada)), ADA);
-    assert_eq!(verdict(&trust, &by_bob), "UnusableKey");
+    certificate[start + revocation.len() - 1] ^= 1;
+    let error = TrustStore::parse([("ada.asc", file(&certificate))])
+        .err()
+        .expect("refused");
+    assert!(error.to_string().contains("cannot be verified"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Keys that are certified by an authority.
 
-use crate::world::{Object, World, allowed_signers, trust, verdict};
+use crate::world::{Object, World, allowed_signers, armor, dearmor, replace_bytes, trust, verdict, verify};
 
 /// An authority `ca`, and a key `ada` that it certified with these options of ssh-keygen.
 struct Certified {
@@ -115,6 +115,30 @@ fn certificates_that_do_not_fit_are_refused() {
         certified.certify(options);
         assert_eq!(verdict(&trust, &certified.commit()), expected, "{options:?}");
     }
+}
+
+#[test]
+fn an_altered_certificate_is_refused() {
+    use git_signature::{CertificateProblem, Refusal};
+    let certified = Certified::new();
+    certified.certify(&["-I", "key-of-ada", "-n", "ada", "-z", "7"]);
+    let commit = certified.commit();
+    let trust = allowed_signers(&certified.lines("*", ""));
+    assert_eq!(verdict(&trust, &commit), "ada");
+    // The signature over the commit does not cover the certificate beside it.
+    let blob = dearmor(&commit.signature());
+    let promoted = replace_bytes(&blob, b"\0\0\0\x03ada", b"\0\0\0\x03bob");
+    let refusal = verify(&trust, &commit.with_signature(&armor("SSH SIGNATURE", &promoted))).unwrap_err();
+    assert!(
+        matches!(
+            refusal,
+            Refusal::CertificateRefused {
+                problem: CertificateProblem::Signature,
+                ..
+            }
+        ),
+        "{refusal}"
+    );
 }
 
 #[test]

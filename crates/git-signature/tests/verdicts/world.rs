@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use git_signature::{ObjectId, ObjectKind, Refusal, Signer, TrustStore};
 use jiff::{SignedDuration, Timestamp};
 
@@ -325,6 +327,47 @@ fn signature_span(text: &str) -> (usize, usize) {
         end += line.len();
     }
     (start, end)
+}
+
+/// The bytes in an armored block.
+pub(crate) fn dearmor(armored: &str) -> Vec<u8> {
+    let body = armored
+        .split("-----\n")
+        .nth(1)
+        .unwrap()
+        .split("\n-----")
+        .next()
+        .unwrap();
+    let lines = body.trim_start().lines().filter(|line| !line.starts_with('='));
+    STANDARD.decode(lines.collect::<String>()).unwrap()
+}
+
+/// An armored block without a checksum.
+pub(crate) fn armor(label: &str, data: &[u8]) -> String {
+    let base64 = STANDARD.encode(data);
+    let lines: Vec<&str> = (0..base64.len())
+        .step_by(64)
+        .map(|at| &base64[at..base64.len().min(at + 64)])
+        .collect();
+    let blank = if label.starts_with("PGP") { "\n" } else { "" };
+    format!(
+        "-----BEGIN {label}-----\n{blank}{}\n-----END {label}-----",
+        lines.join("\n")
+    )
+}
+
+/// Replaces all occurrences of a piece of bytes, which must be there.
+pub(crate) fn replace_bytes(data: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::new();
+    let mut rest = data;
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    assert!(rest.len() < data.len(), "not found");
+    replaced.extend_from_slice(rest);
+    replaced
 }
 
 /// Trust material from names and texts.

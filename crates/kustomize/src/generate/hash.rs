@@ -11,7 +11,10 @@ const HASH_BYTES: usize = 5;
 
 /// Appends a hash of their content to the names of the objects that were generated to have one.
 pub(crate) fn append_content_hash(resources: &mut Resources) {
-    for resource in resources.iter_mut().filter(|resource| resource.content_hash == ContentHash::Append) {
+    for resource in resources
+        .iter_mut()
+        .filter(|resource| resource.content_hash == ContentHash::Append)
+    {
         let hash = content_hash(resource);
         resource.remember_id();
         resource.set_name(format!("{}-{hash}", resource.name()));
@@ -117,4 +120,25 @@ fn sorted_keys(entries: &Mapping) -> Vec<&str> {
     let mut keys: Vec<&str> = entries.keys().collect();
     keys.sort_unstable();
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The separators of Unicode are escaped, as are the characters of HTML. The digits are kustomize's.
+    #[test]
+    fn escapes_as_go_does() {
+        let data: Mapping = [("a".to_owned(), Value::from("\u{2028}\u{2029}<&>"))]
+            .into_iter()
+            .collect();
+        let mut metadata = Mapping::new();
+        metadata.insert("name", "c".into());
+        let mut object = Mapping::new();
+        object.insert("kind", "ConfigMap".into());
+        object.insert("metadata", metadata.into());
+        object.insert("data", data.into());
+        let resource = Resource::new(object.into(), "kustomization.yaml").unwrap();
+        assert_eq!(content_hash(&resource), "727tm97kd4");
+    }
 }

@@ -52,9 +52,10 @@ pub(super) fn entries(
 /// `key=value`; quotes around the value are taken off (`parseLiteralSource` of kustomize's kv.go).
 fn from_literal(literal: &Reference, folder: &Folder<'_>) -> Result<(String, Content), BuildError> {
     match literal.path.split_once('=') {
-        Some((key, value)) if !key.is_empty() => {
-            Ok((key.to_owned(), Content::Plain(unquoted(value).as_bytes().to_vec())))
-        }
+        Some((key, value)) if !key.is_empty() => Ok((
+            key.to_owned(),
+            Content::Plain(unquoted(value).as_bytes().to_vec()),
+        )),
         _ => Err(folder.field_error(&literal.field, "is not of the form key=value")),
     }
 }
@@ -89,7 +90,10 @@ fn from_env_file(reference: &Reference, folder: &Folder<'_>) -> Result<Vec<(Stri
     let mut entries = Vec::new();
     for (index, line) in lines(bytes).enumerate() {
         let refuse = |problem: &str| {
-            folder.field_error(&reference.field, format!("leads to a file whose line {} {problem}", index + 1))
+            folder.field_error(
+                &reference.field,
+                format!("leads to a file whose line {} {problem}", index + 1),
+            )
         };
         if line.len() > MAX_ENV_LINE {
             return Err(refuse("is too long"));
@@ -128,5 +132,6 @@ const MAX_ENV_LINE: usize = 64 * 1024 - 1;
 /// Lines as Go's scanner splits them: ended by a line feed, with or without a carriage return before it.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    text.split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }

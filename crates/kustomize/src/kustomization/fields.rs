@@ -24,10 +24,6 @@ impl<'file> Fields<'file> {
         }
     }
 
-    pub(super) fn file(&self) -> &'file str {
-        self.file
-    }
-
     /// The full path of a field.
     pub(super) fn path_of(&self, field: &str) -> String {
         match self.path.as_str() {
@@ -46,7 +42,9 @@ impl<'file> Fields<'file> {
             Value::String(text) => Ok(text),
             other => Err(type_error(self.file, path, "a string", &other)),
         };
-        self.take(field).map(|(path, value)| string(path, value)).transpose()
+        self.take(field)
+            .map(|(path, value)| string(path, value))
+            .transpose()
     }
 
     /// A flag; `false` where it is missing.
@@ -77,12 +75,16 @@ impl<'file> Fields<'file> {
 
     pub(super) fn maps(&mut self, field: &str) -> Result<Vec<Self>, BuildError> {
         let file = self.file;
-        self.items(field)?.map(|(path, value)| Self::of_map(file, path, value)).collect()
+        self.items(field)?
+            .map(|(path, value)| Self::of_map(file, path, value))
+            .collect()
     }
 
     pub(super) fn map(&mut self, field: &str) -> Result<Option<Self>, BuildError> {
         let file = self.file;
-        self.take(field).map(|(path, value)| Self::of_map(file, path, value)).transpose()
+        self.take(field)
+            .map(|(path, value)| Self::of_map(file, path, value))
+            .transpose()
     }
 
     /// A map of strings, in any order; `null` is an empty string.
@@ -101,7 +103,8 @@ impl<'file> Fields<'file> {
 
     /// Refuses a field that the engine does not have, unless it is there without saying anything.
     pub(super) fn unsupported(&mut self, field: &str, instead: &'static str) -> Result<(), BuildError> {
-        let says_nothing = |value: &Value| is_nothing(value) || value.as_sequence().is_some_and(<[_]>::is_empty);
+        let says_nothing =
+            |value: &Value| is_nothing(value) || value.as_sequence().is_some_and(<[_]>::is_empty);
         match self.take(field) {
             Some((field, value)) if !says_nothing(&value) => Err(BuildError::UnsupportedField {
                 file: self.file.to_owned(),
@@ -161,7 +164,11 @@ fn is_nothing(value: &Value) -> bool {
 fn type_error(file: &str, path: String, expected: &'static str, found: &Value) -> BuildError {
     BuildError::FieldType {
         file: file.to_owned(),
-        field: if path.is_empty() { "the document".to_owned() } else { path },
+        field: if path.is_empty() {
+            "the document".to_owned()
+        } else {
+            path
+        },
         expected,
         found: found.kind_name(),
     }

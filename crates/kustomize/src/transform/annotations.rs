@@ -18,9 +18,12 @@ pub(super) fn add_annotations(
         return Ok(());
     }
     for resource in resources.iter_mut() {
-        visit_fields(resource, &configuration.annotations, Shape::Map, &mut |map, path| {
-            insert_all(map, path, annotations)
-        })
+        visit_fields(
+            resource,
+            &configuration.annotations,
+            Shape::Map,
+            &mut |map, path| insert_all(map, path, annotations),
+        )
         .map_err(|problem| failed(kustomization, "commonAnnotations", resource, problem))?;
     }
     Ok(())

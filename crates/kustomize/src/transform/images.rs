@@ -29,7 +29,10 @@ pub(super) fn set_images(
             field: format!("{}.name", image.field),
             problem: "is not a regular expression, so it would never match".to_owned(),
         })?;
-        for resource in resources.iter_mut().filter(|resource| resource.kind() != "CustomResourceDefinition") {
+        for resource in resources
+            .iter_mut()
+            .filter(|resource| resource.kind() != "CustomResourceDefinition")
+        {
             set_image(resource, image, &pattern, configuration)
                 .map_err(|problem| failed(kustomization, &image.field, resource, problem))?;
         }
@@ -39,7 +42,10 @@ pub(super) fn set_images(
 
 fn pattern(name: &str) -> Option<Regex> {
     // Go's character classes know ASCII only.
-    RegexBuilder::new(&format!("^{name}{TAG_AND_DIGEST}")).unicode(false).build().ok()
+    RegexBuilder::new(&format!("^{name}{TAG_AND_DIGEST}"))
+        .unicode(false)
+        .build()
+        .ok()
 }
 
 /// kustomize looks twice, for containers anywhere and by its field specs, so that an image in both places is changed
@@ -50,10 +56,15 @@ fn set_image(
     pattern: &Regex,
     configuration: &Configuration,
 ) -> Result<(), FieldProblem> {
-    visit_containers(resource.value_mut(), "", &mut |field, path| update(field, path, image, pattern))?;
-    visit_fields(resource, &configuration.images, Shape::Never, &mut |field, path| {
+    visit_containers(resource.value_mut(), "", &mut |field, path| {
         update(field, path, image, pattern)
-    })
+    })?;
+    visit_fields(
+        resource,
+        &configuration.images,
+        Shape::Never,
+        &mut |field, path| update(field, path, image, pattern),
+    )
 }
 
 type Update<'a> = dyn FnMut(&mut Value, &str) -> Result<(), FieldProblem> + 'a;
@@ -62,12 +73,18 @@ type Update<'a> = dyn FnMut(&mut Value, &str) -> Result<(), FieldProblem> + 'a;
 /// filters/imagetag/legacy.go).
 fn visit_containers(map: &mut Mapping, path: &str, update: &mut Update<'_>) -> Result<(), FieldProblem> {
     for (key, value) in map.iter_mut() {
-        let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let path = if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        };
         visit_nested(value, &path, update)?;
         if !CONTAINERS.contains(&key) {
             continue;
         }
-        let Value::Sequence(containers) = value else { continue };
+        let Value::Sequence(containers) = value else {
+            continue;
+        };
         for (index, container) in containers.iter_mut().enumerate() {
             let path = format!("{path}.{index}");
             let Value::Mapping(container) = container else {
@@ -117,10 +134,7 @@ impl<'a> Reference<'a> {
     /// Splits at the first colon and the first `@` behind the first slash (`Split` of kustomize's image.go): a colon
     /// before it belongs to the registry's port.
     fn parse(text: &'a str) -> Self {
-        let registry = match text.find('/') {
-            Some(slash) => slash,
-            None => 0,
-        };
+        let registry = text.find('/').unwrap_or_default();
         let behind = text.get(registry..).unwrap_or_default();
         let at = |found: Option<usize>| found.map(|offset| offset + registry);
         let cut = |position: usize| (text.get(..position), text.get(position + 1..));
@@ -159,8 +173,18 @@ impl<'a> Reference<'a> {
 
     /// The text with the parts of an entry; a new tag or digest replaces both.
     fn updated(&self, image: &Image) -> String {
-        let given = |text: &'a str, new: &str| if new.is_empty() { text.to_owned() } else { new.to_owned() };
-        let (tag, digest) = match (image.new_tag.as_str(), image.digest.as_str(), image.tag_suffix.as_str()) {
+        let given = |text: &'a str, new: &str| {
+            if new.is_empty() {
+                text.to_owned()
+            } else {
+                new.to_owned()
+            }
+        };
+        let (tag, digest) = match (
+            image.new_tag.as_str(),
+            image.digest.as_str(),
+            image.tag_suffix.as_str(),
+        ) {
             ("", "", "") => (self.tag.to_owned(), self.digest.to_owned()),
             ("", "", suffix) => (format!("{}{suffix}", self.tag), String::new()),
             (tag, digest, _) => (tag.to_owned(), digest.to_owned()),
@@ -189,7 +213,12 @@ mod tests {
             ("nginx:1@sha256:aa", "nginx", "1", "sha256:aa"),
             ("localhost:5000/nginx", "localhost:5000/nginx", "", ""),
             ("localhost:5000/a/nginx:1", "localhost:5000/a/nginx", "1", ""),
-            ("localhost:5000/nginx@sha256:aa", "localhost:5000/nginx", "", "sha256:aa"),
+            (
+                "localhost:5000/nginx@sha256:aa",
+                "localhost:5000/nginx",
+                "",
+                "sha256:aa",
+            ),
         ] {
             assert_eq!(Reference::parse(text), Reference { name, tag, digest }, "{text}");
         }

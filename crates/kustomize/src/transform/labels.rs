@@ -24,7 +24,13 @@ pub(super) fn add_labels(
         })?;
         add(kustomization, &field, &entry.pairs, &specs, resources)?;
     }
-    add(kustomization, "commonLabels", &kustomization.common_labels, &configuration.selectors, resources)
+    add(
+        kustomization,
+        "commonLabels",
+        &kustomization.common_labels,
+        &configuration.selectors,
+        resources,
+    )
 }
 
 fn add(
@@ -38,8 +44,10 @@ fn add(
         return Ok(());
     }
     for resource in resources.iter_mut() {
-        visit_fields(resource, specs, Shape::Map, &mut |map, path| insert_all(map, path, labels))
-            .map_err(|problem| failed(kustomization, field, resource, problem))?;
+        visit_fields(resource, specs, Shape::Map, &mut |map, path| {
+            insert_all(map, path, labels)
+        })
+        .map_err(|problem| failed(kustomization, field, resource, problem))?;
     }
     Ok(())
 }

@@ -15,7 +15,10 @@ const ROLE_REFERENCE: &str = "roleRef/name";
 
 /// Writes the current name, and where a field has one the namespace, of what every reference refers to
 /// (kustomize's namereferencetransformer.go and filters/nameref/nameref.go).
-pub(crate) fn follow_renames(configuration: &Configuration, resources: &mut Resources) -> Result<(), BuildError> {
+pub(crate) fn follow_renames(
+    configuration: &Configuration,
+    resources: &mut Resources,
+) -> Result<(), BuildError> {
     for index in 0..resources.len() {
         let edits = match resources.get(index) {
             Some(referrer) => followed(referrer, configuration, resources)?,
@@ -39,11 +42,15 @@ fn followed(
     let mut edited: Option<Mapping> = None;
     for References { target, referrers } in &configuration.references {
         for spec in referrers.iter().filter(|spec| spec.kinds.selects(&original)) {
+            let candidates = match &candidates {
+                Some(candidates) => candidates,
+                None => candidates.insert(reachable(referrer, resources)?),
+            };
             let search = Search {
                 referrer,
                 target,
                 is_role_reference: spec.path.ends_with(ROLE_REFERENCE),
-                candidates: candidates.get_or_insert_with(|| reachable(referrer, resources)),
+                candidates,
             };
             let mut ambiguous = None;
             let object = edited.get_or_insert_with(|| referrer.value().share());
@@ -75,32 +82,62 @@ fn followed(
 
 /// The objects that one may refer to: those of its namespace, those without one, and the namespaces of the service
 /// accounts that a `RoleBinding` names (`SubsetThatCouldBeReferencedByResource`).
-fn reachable<'a>(referrer: &Resource, resources: &'a Resources) -> Vec<&'a Resource> {
+fn reachable<'a>(referrer: &Resource, resources: &'a Resources) -> Result<Vec<&'a Resource>, BuildError> {
     if referrer.is_cluster_scoped() {
-        return resources.iter().collect();
+        return Ok(resources.iter().collect());
     }
-    let namespace = referrer.id().namespace;
-    let bound = bound_namespaces(referrer);
-    resources
-        .iter()
-        .filter(|other| {
-            other.is_cluster_scoped()
-                || other.id().namespace == namespace
-                || bound.contains(other.namespace())
-        })
-        .collect()
+    let namespace = referrer.effective_namespace();
+    let bound = bound_namespaces(referrer).map_err(|problem| BuildError::Reference {
+        object: referrer.id().to_string(),
+        path: problem.path,
+        problem: problem.problem,
+    })?;
+    let is_reachable = |other: &&Resource| {
+        other.is_cluster_scoped()
+            || other.effective_namespace() == namespace
+            || bound.contains(other.namespace())
+    };
+    Ok(resources.iter().filter(is_reachable).collect())
 }
 
-fn bound_namespaces(referrer: &Resource) -> HashSet<&str> {
+/// The namespaces that the subjects of a `RoleBinding` name (`getNamespacesForRoleBinding`).
+fn bound_namespaces(referrer: &Resource) -> Result<HashSet<&str>, FieldProblem> {
+    let mut namespaces = HashSet::new();
     if referrer.kind() != "RoleBinding" {
-        return HashSet::new();
+        return Ok(namespaces);
     }
-    let subjects = referrer.value().get("subjects").and_then(Value::as_sequence).unwrap_or_default();
-    subjects
-        .iter()
-        .filter(|subject| subject.get_path(&["kind"]).and_then(Value::as_str) == Some("ServiceAccount"))
-        .filter_map(|subject| subject.get_path(&["namespace"])?.as_str())
-        .collect()
+    let subjects = referrer
+        .value()
+        .get("subjects")
+        .and_then(Value::as_sequence)
+        .unwrap_or_default();
+    for (index, subject) in subjects.iter().enumerate() {
+        let path = format!("subjects.{index}");
+        let Value::Mapping(subject) = subject else {
+            return Err(FieldProblem::type_error(&path, "a map", subject));
+        };
+        match (subject.get("kind"), subject.get("namespace")) {
+            (Some(Value::String(kind)), Some(namespace)) if kind == "ServiceAccount" => {
+                let Some(namespace) = namespace.as_str() else {
+                    return Err(FieldProblem::type_error(
+                        &format!("{path}.namespace"),
+                        "a string",
+                        namespace,
+                    ));
+                };
+                namespaces.insert(namespace);
+            }
+            (None | Some(Value::String(_)), _) | (_, None) => {}
+            (Some(kind), _) => {
+                return Err(FieldProblem::type_error(
+                    &format!("{path}.kind"),
+                    "a string",
+                    kind,
+                ));
+            }
+        }
+    }
+    Ok(namespaces)
 }
 
 enum Failure {
@@ -189,7 +226,13 @@ impl<'a> Search<'a> {
         match field {
             Value::String(text) => Ok(Some(text)),
             Value::Null => Ok(None),
-            _ if !self.candidates.iter().any(|candidate| was_of_kind(candidate, self.target)) => Ok(None),
+            _ if !self
+                .candidates
+                .iter()
+                .any(|candidate| was_of_kind(candidate, self.target)) =>
+            {
+                Ok(None)
+            }
             other => Err(FieldProblem::type_error(path, "a string", other)),
         }
     }
@@ -198,10 +241,18 @@ impl<'a> Search<'a> {
     fn in_namespace(&self, namespace: &str) -> Vec<&'a Resource> {
         let is_in = |id: &Id| id.namespace.as_deref() == Some(namespace);
         let of = |id: &dyn Fn(&Resource) -> Id| -> Vec<&'a Resource> {
-            self.candidates.iter().copied().filter(|candidate| is_in(&id(candidate))).collect()
+            self.candidates
+                .iter()
+                .copied()
+                .filter(|candidate| is_in(&id(candidate)))
+                .collect()
         };
         let loaded = of(&Resource::original_id);
-        if loaded.is_empty() { of(&Resource::id) } else { loaded }
+        if loaded.is_empty() {
+            of(&Resource::id)
+        } else {
+            loaded
+        }
     }
 
     /// The one object that is meant (`selectReferral`).
@@ -217,11 +268,11 @@ impl<'a> Search<'a> {
             candidates.retain(|candidate| was_of_kind(candidate, &kind));
         }
         if !self.referrer.is_cluster_scoped() {
-            let namespace = self.referrer.id().namespace;
+            let namespace = self.referrer.effective_namespace();
             candidates.retain(|candidate| {
                 candidate.is_cluster_scoped()
                     || candidate.kind() == "ServiceAccount"
-                    || candidate.id().namespace == namespace
+                    || candidate.effective_namespace() == namespace
             });
         }
         if candidates.len() > 1 {
@@ -236,7 +287,12 @@ impl<'a> Search<'a> {
         if rest.iter().all(|other| are_same(first, other)) {
             return Ok(Some(first));
         }
-        Err(Failure::Ambiguous(candidates.iter().map(|candidate| candidate.id().to_string()).collect()))
+        Err(Failure::Ambiguous(
+            candidates
+                .iter()
+                .map(|candidate| candidate.id().to_string())
+                .collect(),
+        ))
     }
 
     /// The kind that a role reference names beside the name, if it names one.

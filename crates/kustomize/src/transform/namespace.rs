@@ -25,7 +25,9 @@ pub(super) fn set_namespace(
         return Ok(());
     }
     for index in 0..resources.len() {
-        let Some(resource) = resources.get_mut(index) else { continue };
+        let Some(resource) = resources.get_mut(index) else {
+            continue;
+        };
         resource.remember_id();
         set(resource, namespace, &configuration.namespace)
             .map_err(|problem| failed(kustomization, "namespace", resource, problem))?;
@@ -43,7 +45,11 @@ pub(super) fn set_namespace(
 
 fn set(resource: &mut Resource, namespace: &str, specs: &[FieldSpec]) -> Result<(), FieldProblem> {
     if !resource.is_cluster_scoped() {
-        let own = [FieldSpec::new(KindSelector::default(), "metadata/namespace", Missing::Create)];
+        let own = [FieldSpec::new(
+            KindSelector::default(),
+            "metadata/namespace",
+            Missing::Create,
+        )];
         visit_fields(resource, &own, Shape::Scalar, &mut |field, path| {
             replace_scalar(field, path, namespace.into())
         })?;
@@ -68,7 +74,11 @@ fn set_default_subjects(resource: &mut Resource, namespace: &str) -> Result<(), 
     };
     for (index, subject) in subjects.iter_mut().enumerate() {
         let Value::Mapping(subject) = subject else {
-            return Err(FieldProblem::type_error(&format!("subjects.{index}"), "a map", subject));
+            return Err(FieldProblem::type_error(
+                &format!("subjects.{index}"),
+                "a map",
+                subject,
+            ));
         };
         match subject.get("name") {
             Some(Value::String(name)) if name == "default" => {
@@ -77,7 +87,11 @@ fn set_default_subjects(resource: &mut Resource, namespace: &str) -> Result<(), 
             }
             None | Some(Value::Null | Value::String(_)) => {}
             Some(other) => {
-                return Err(FieldProblem::type_error(&format!("subjects.{index}.name"), "a string", other));
+                return Err(FieldProblem::type_error(
+                    &format!("subjects.{index}.name"),
+                    "a string",
+                    other,
+                ));
             }
         }
     }

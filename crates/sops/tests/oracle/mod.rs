@@ -1,5 +1,7 @@
 //! The real `sops`, built by `make tools`, and a scratch directory for it.
 
+#![allow(clippy::unwrap_used, dead_code)] // a test that fails, fails here; no test uses all of it
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -8,16 +10,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sops::{AgeIdentities, AgeRecipient, Format};
 
 /// A key pair of age's own making, and a directory that is removed at the end.
-pub struct Oracle {
+pub(crate) struct Oracle {
     directory: PathBuf,
-    pub identities: AgeIdentities,
-    pub recipient: AgeRecipient,
+    pub(crate) identities: AgeIdentities,
+    pub(crate) recipient: AgeRecipient,
 }
 
 impl Oracle {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("sops-oracle-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "sops-oracle-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let made = Command::new(tool("age-keygen")).output().unwrap();
@@ -34,16 +40,28 @@ impl Oracle {
     }
 
     /// What `sops encrypt` makes of a text.
-    pub fn encrypt(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn encrypt(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
         let recipient = self.recipient.to_string();
-        let mut all = vec!["encrypt", "--age", &recipient];
+        let mut all = vec!["--encrypt", "--age", &recipient];
         all.extend(arguments);
         self.run(format, text, &all)
     }
 
+    /// The same with a `.sops.yaml`.
+    pub(crate) fn encrypt_with_config(
+        &self,
+        format: Format,
+        text: &str,
+        config: &str,
+    ) -> Result<String, String> {
+        let path = self.directory.join("config.yaml");
+        std::fs::write(&path, config).unwrap();
+        self.run(format, text, &["--config", path.to_str().unwrap(), "--encrypt"])
+    }
+
     /// What `sops decrypt` makes of a text, as the given format.
-    pub fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
-        self.run(format, text, &["decrypt", "--output-type", output])
+    pub(crate) fn decrypt(&self, format: Format, text: &str, output: &str) -> Result<String, String> {
+        self.run(format, text, &["--decrypt", "--output-type", output])
     }
 
     fn run(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
@@ -54,7 +72,13 @@ impl Oracle {
         let mut command = Command::new(tool("sops"));
         command
             .args(arguments)
-            .args(["--input-type", input, "--filename-override", &format!("file.{input}"), "/dev/stdin"])
+            .args([
+                "--input-type",
+                input,
+                "--filename-override",
+                &format!("file.{input}"),
+                "/dev/stdin",
+            ])
             .env_clear()
             .env("HOME", &self.directory)
             .env("SOPS_AGE_KEY_FILE", self.directory.join("keys.txt"))
@@ -93,7 +117,9 @@ fn feed(mut command: Command, text: &str) -> Output {
 }
 
 fn tool(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/tools/bin")
+        .join(name);
     assert!(path.exists(), "{} is missing: run `make tools`", path.display());
     path
 }

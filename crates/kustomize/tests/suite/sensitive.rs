@@ -1,0 +1,232 @@
+//! Sensitive scalars.
+
+use kustomize::build;
+use manifest_yaml::{Value, to_yaml_exposed, to_yaml_masked};
+
+use crate::oracle::{self, canonical};
+use crate::tables::chain;
+use crate::tree::MemoryTree;
+
+const MARKER: &str = "hunter2-marker";
+const ENCODED_MARKER: &str = "aHVudGVyMi1tYXJrZXI=";
+
+/// What is masked, what it is when it is shown, and that kustomize prints the same.
+fn built(tree: &MemoryTree) -> (String, String) {
+    let objects = build(tree, "").unwrap();
+    assert_eq!(
+        objects.iter().map(canonical).collect::<Vec<_>>(),
+        oracle::build(tree, "").unwrap()
+    );
+    let all = |show: &dyn Fn(&Value) -> String| objects.iter().map(show).collect::<String>();
+    (
+        all(&to_yaml_masked),
+        all(&|object| to_yaml_exposed(object).to_string()),
+    )
+}
+
+#[test]
+fn pass_through_transformers() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "resources: [a.yaml]\nnamespace: shop\nnamePrefix: p-\nlabels: [{pairs: {a: b}, includeSelectors: true}]\n\
+             commonAnnotations: {a: b}\nimages: [{name: nginx, newTag: '1'}]",
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {a: hunter2-marker}}\n---\n\
+             {apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {sealed: hunter2-marker}}",
+        ),
+    ])
+    .seal("a.yaml");
+    let (masked, shown) = built(&tree);
+    assert!(!masked.contains(MARKER), "{masked}");
+    assert_eq!(shown.matches(MARKER).count(), 2);
+}
+
+#[test]
+fn come_out_of_generators() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "configMapGenerator: [{name: c, files: [a.txt, b.txt], envs: [a.env]}]\n\
+             secretGenerator: [{name: s, files: [a.txt, b.txt], envs: [a.env], literals: [l=hunter2-marker]}]",
+        ),
+        ("a.txt", MARKER),
+        ("b.txt", "clear"),
+        ("a.env", "KEY=hunter2-marker\n"),
+    ])
+    .seal("a.txt")
+    .seal("a.env");
+    let (masked, shown) = built(&tree);
+    assert!(!masked.contains(MARKER), "{masked}");
+    assert!(masked.contains("b.txt: clear"), "{masked}");
+    assert!(
+        !masked.contains("Y2xlYXI"),
+        "the data of a Secret is shown: {masked}"
+    );
+    assert_eq!(shown.matches(MARKER).count(), 2);
+}
+
+#[test]
+fn survive_a_merge() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "resources: [a.yaml]\n\
+             secretGenerator: [{name: s, behavior: merge, literals: [b=2]}]\n\
+             configMapGenerator: [{name: c, behavior: merge, literals: [b=2]}]",
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {a: hunter2-marker}, data: {c: hunter2-marker}}\n---\n\
+             {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker}}",
+        ),
+    ])
+    .seal("a.yaml");
+    let objects = build(&tree, "").unwrap();
+    let masked: String = objects.iter().map(to_yaml_masked).collect();
+    let shown: String = objects
+        .iter()
+        .map(|object| to_yaml_exposed(object).to_string())
+        .collect();
+    assert!(
+        !masked.contains(MARKER) && !masked.contains(ENCODED_MARKER),
+        "{masked}"
+    );
+    assert_eq!(shown.matches(MARKER).count(), 2, "{shown}");
+    assert_eq!(shown.matches(ENCODED_MARKER).count(), 1, "{shown}");
+}
+
+/// Where the engine would have to read one it says so, and shows nothing of it.
+#[test]
+fn are_not_read() {
+    // Below `sealed` every string is sensitive; these documents put what has to be read there.
+    let whole = |text: &str| {
+        let tree = MemoryTree::new([
+            (
+                "kustomization.yaml",
+                "resources: [a.yaml]\nnamePrefix: p-\nnamespace: shop\nimages: [{name: a, newTag: b}]\n\
+                 labels: [{pairs: {a: b}, fields: [{path: sealed/field/labels, kind: Widget}]}]",
+            ),
+            ("a.yaml", text),
+        ])
+        .seal("a.yaml");
+        chain(&build(&tree, "").unwrap_err())
+    };
+    for (text, expected) in [
+        (
+            "{apiVersion: v1, kind: Widget, metadata: {name: w}, sealed: {field: hunter2-marker}}",
+            "to sealed.field of v1 Widget shop/p-w: a map or a list is expected, and it is a sensitive scalar",
+        ),
+        (
+            "{apiVersion: v1, kind: Widget, metadata: {name: w}, sealed: {containers: [{image: hunter2-marker}]}}",
+            "to sealed.containers.0.image of v1 Widget shop/p-w: a string is expected, and it is a sensitive scalar",
+        ),
+        (
+            "{apiVersion: v1, kind: Widget, metadata: {name: w}, sealed: {containers: [hunter2-marker]}}",
+            "to sealed.containers.0 of v1 Widget shop/p-w: a map is expected, and it is a sensitive scalar",
+        ),
+    ] {
+        let error = whole(text);
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains(MARKER), "{error}");
+    }
+}
+
+/// A tree whose only document is one that YAML cannot give: with sensitive scalars where an object has its identity.
+struct Fixed(fn() -> Value);
+
+impl kustomize::Tree for Fixed {
+    fn entry(&self, path: &str) -> Option<kustomize::EntryKind> {
+        match path {
+            "" => Some(kustomize::EntryKind::Directory),
+            "kustomization.yaml" | "a.yaml" | "b.yaml" => Some(kustomize::EntryKind::File),
+            _ => None,
+        }
+    }
+
+    fn documents(&self, path: &str) -> Result<Vec<Value>, kustomize::TreeError> {
+        if path == "b.yaml" {
+            let tree =
+                MemoryTree::new([("b.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}")]);
+            return tree.documents(path);
+        }
+        Ok(vec![(self.0)()])
+    }
+
+    fn content(&self, _: &str) -> Result<kustomize::Content, kustomize::TreeError> {
+        Ok(kustomize::Content::Plain(
+            b"resources: [a.yaml, b.yaml]\nnamePrefix: p-".to_vec(),
+        ))
+    }
+}
+
+fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Mapping(
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+    )
+}
+
+fn secret() -> Value {
+    Value::Sensitive(manifest_yaml::Sensitive::string(MARKER.to_owned()))
+}
+
+#[test]
+fn are_no_identity() {
+    type Document = fn() -> Value;
+    let cases: [(Document, &str); 6] = [
+        (|| map([("kind", secret())]), "kind is sealed, and has to be read"),
+        (
+            || map([("apiVersion", secret()), ("kind", "A".into())]),
+            "apiVersion is sealed",
+        ),
+        (
+            || map([("kind", "A".into()), ("metadata", map([("name", secret())]))]),
+            "metadata.name is sealed",
+        ),
+        (
+            || {
+                let metadata = map([("name", "a".into()), ("namespace", secret())]);
+                map([("kind", "A".into()), ("metadata", metadata)])
+            },
+            "metadata.namespace is sealed",
+        ),
+        (
+            || map([("kind", "A".into()), ("metadata", secret())]),
+            "metadata is not a map",
+        ),
+        (
+            || {
+                let volume = map([("configMap", map([("name", secret())]))]);
+                let spec = map([("volumes", vec![volume].into())]);
+                let metadata = map([("name", "a".into())]);
+                map([
+                    ("apiVersion", "v1".into()),
+                    ("kind", "Pod".into()),
+                    ("metadata", metadata),
+                    ("spec", spec),
+                ])
+            },
+            "failed to follow spec.volumes.0.configMap.name of v1 Pod default/p-a: a string is expected, and it is a sensitive scalar",
+        ),
+    ];
+    for (document, expected) in cases {
+        let error = chain(&build(&Fixed(document), "").unwrap_err());
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains(MARKER), "{error}");
+    }
+}
+
+#[test]
+fn kustomization_files_are_not_sealed() {
+    let tree = MemoryTree::new([("kustomization.yaml", "resources: []")]).seal("kustomization.yaml");
+    let error = chain(&build(&tree, "").unwrap_err());
+    assert!(
+        error.contains("a kustomization file must not be sealed"),
+        "{error}"
+    );
+}

@@ -1,0 +1,28 @@
+//! Sealed files that nobody made: the readers of YAML, JSON, metadata and values, behind a key that opens everything.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use manifest_yaml::Limits;
+use sops::creation_rules::CreationRules;
+use sops::{AgeIdentities, DataKeySource, Format, UnwrapError, WrappedKey, decrypt, open};
+use zeroize::Zeroizing;
+
+/// Gives the same key for every file, so that the fuzzer gets past it.
+struct AnyKey;
+
+impl DataKeySource for AnyKey {
+    fn unwrap_key(&self, _: &WrappedKey) -> Result<Option<Zeroizing<Vec<u8>>>, UnwrapError> {
+        Ok(Some(Zeroizing::new(vec![7; 32])))
+    }
+}
+
+fuzz_target!(|text: &str| {
+    let limits = Limits::default();
+    for format in [Format::Yaml, Format::Json] {
+        let opened = open(text, format, &AnyKey, &limits);
+        let decrypted = decrypt(text, format, &AnyKey, &limits);
+        assert!(opened.is_err() || decrypted.is_ok());
+    }
+    let _ = AgeIdentities::parse(text);
+    let _ = CreationRules::parse(text, &limits);
+});
