@@ -392,14 +392,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A string; numbers and the like as they are written (a version `3.9` is one).
+    /// A string; numbers and times as they are written: a version `3.9`, the bare time that rops writes.
     fn string(&self, field: &str) -> Result<Option<(&'a str, Position)>, MetadataError> {
         let expected = "a string";
         match self.scalar(field, expected)? {
             None => Ok(None),
-            Some((node, YamlScalar::String(_) | YamlScalar::Float(_) | YamlScalar::Int(_))) => {
-                Ok(node.as_scalar().map(|text| (text, node.position)))
-            }
+            Some((
+                node,
+                YamlScalar::String(_) | YamlScalar::Float(_) | YamlScalar::Int(_) | YamlScalar::Timestamp(_),
+            )) => Ok(node.as_scalar().map(|text| (text, node.position))),
             Some((node, _)) => Err(self.wrong_type(field, node, expected)),
         }
     }
