@@ -49,8 +49,18 @@ pub struct Change {
 /// Carries out what was intended. The first stage that fails is the last that runs.
 pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applied {
     let (plan, intent) = intended.into_parts();
-    let Plan { stages, prune, inventory: former } = plan;
-    let mut work = Work { session, owner, changes: Vec::new(), failures: Vec::new(), present: BTreeSet::new() };
+    let Plan {
+        stages,
+        prune,
+        inventory: former,
+    } = plan;
+    let mut work = Work {
+        session,
+        owner,
+        changes: Vec::new(),
+        failures: Vec::new(),
+        present: BTreeSet::new(),
+    };
     let kept = former.iter().filter(|object| prune.contains(object));
     work.present.extend(kept.cloned());
     let mut stages = stages.into_iter();
@@ -69,9 +79,19 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
             work.prune(object).await;
         }
     }
-    let Work { changes, failures, present, .. } = work;
+    let Work {
+        changes,
+        failures,
+        present,
+        ..
+    } = work;
     let inventory = present.iter().map(ObjectRef::to_inventory_entry).collect();
-    Applied { intent, changes, failures, inventory }
+    Applied {
+        intent,
+        changes,
+        failures,
+        inventory,
+    }
 }
 
 struct Work<'a> {
@@ -102,7 +122,11 @@ impl Work<'_> {
             }
         }
         if !waited.is_empty() {
-            for object in waited.iter().map(|failure| &failure.object).chain(ready.iter().map(|t| t.manifest.object())) {
+            for object in waited
+                .iter()
+                .map(|failure| &failure.object)
+                .chain(ready.iter().map(|t| t.manifest.object()))
+            {
                 if former.iter().any(|known| known.identity() == object.identity()) {
                     self.present.insert(object.clone());
                 }
@@ -111,8 +135,11 @@ impl Work<'_> {
             return;
         }
         let session = self.session;
-        let outcomes: Vec<_> =
-            stream::iter(ready).map(|target| apply_one(session, target)).buffered(CONCURRENCY).collect().await;
+        let outcomes: Vec<_> = stream::iter(ready)
+            .map(|target| apply_one(session, target))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
         let mut established = Vec::new();
         for (target, outcome) in outcomes {
             let object = target.manifest.object().clone();
@@ -131,7 +158,8 @@ impl Work<'_> {
                         self.present.insert(object.clone());
                     }
                     self.keep(&object, former);
-                    self.failures.push(failed(object, &error, target.manifest.sensitivity()));
+                    self.failures
+                        .push(failed(object, &error, target.manifest.sensitivity()));
                 }
             }
         }
@@ -157,8 +185,15 @@ impl Work<'_> {
                     Ok(true) => break,
                     Ok(false) if Instant::now() < deadline => tokio::time::sleep(ESTABLISH_POLL).await,
                     Ok(false) => {
-                        let message = format!("it was applied, but is not usable after {} s", ESTABLISH_TIMEOUT.as_secs());
-                        self.failures.push(ObjectFailure { object, reason: "NotEstablished".to_owned(), message });
+                        let message = format!(
+                            "it was applied, but is not usable after {} s",
+                            ESTABLISH_TIMEOUT.as_secs()
+                        );
+                        self.failures.push(ObjectFailure {
+                            object,
+                            reason: "NotEstablished".to_owned(),
+                            message,
+                        });
                         break;
                     }
                     Err(error) => {
@@ -176,7 +211,10 @@ impl Work<'_> {
         match prune_one(self.session, &object, self.owner).await {
             Ok(Pruned::Deleted) => {
                 self.present.remove(&object);
-                self.changes.push(Change { object, action: Action::Delete });
+                self.changes.push(Change {
+                    object,
+                    action: Action::Delete,
+                });
             }
             Ok(Pruned::NotOurs) => {
                 tracing::info!(%object, "not pruned: it is gone, protected, or belongs to somebody else");
@@ -194,13 +232,19 @@ enum Pruned {
 }
 
 async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<Action>, ClusterError>) {
-    let Some(wanted) = action(&target.state) else { return (target, Ok(None)) };
+    let Some(wanted) = action(&target.state) else {
+        return (target, Ok(None));
+    };
     if wanted == Action::None {
         return (target, Ok(Some(Action::None)));
     }
-    let Some(resource) = &target.resource else { return (target, Err(ClusterError::Unaddressable)) };
+    let Some(resource) = &target.resource else {
+        return (target, Err(ClusterError::Unaddressable));
+    };
     let body = manifest_yaml::to_json_exposed(target.manifest.body());
-    let outcome = session.apply(target.manifest.object(), resource, body, ApplyMode::Persist).await;
+    let outcome = session
+        .apply(target.manifest.object(), resource, body, ApplyMode::Persist)
+        .await;
     // What looked as if it might differ may turn out to be the same.
     let unchanged = |now: &Metadata| target.version.as_ref() == Some(&now.resource_version);
     let outcome = outcome.map(|now| Some(if unchanged(&now) { Action::None } else { wanted }));
@@ -208,19 +252,33 @@ async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<
 }
 
 async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result<Pruned, ClusterError> {
-    let Some(resource) = session.resource(object).await? else { return Ok(Pruned::NotOurs) };
-    let Some(live) = session.metadata(object, &resource).await? else { return Ok(Pruned::NotOurs) };
-    let label = |key: &str, value: &str| live.labels.get(key).is_some_and(|found| *found == label_value(value));
+    let Some(resource) = session.resource(object).await? else {
+        return Ok(Pruned::NotOurs);
+    };
+    let Some(live) = session.metadata(object, &resource).await? else {
+        return Ok(Pruned::NotOurs);
+    };
+    let label = |key: &str, value: &str| {
+        live.labels
+            .get(key)
+            .is_some_and(|found| *found == label_value(value))
+    };
     let ours = label(DELIVERY_LABEL, &owner.name) && label(NAMESPACE_LABEL, &owner.namespace);
     let disabled = |keys: &[&str]| {
-        keys.iter().any(|key| live.annotations.get(*key).is_some_and(|value| value.eq_ignore_ascii_case("disabled")))
+        keys.iter().any(|key| {
+            live.annotations
+                .get(*key)
+                .is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
+        })
     };
     if !ours || disabled(&PRUNE) || disabled(&RECONCILE) {
         return Ok(Pruned::NotOurs);
     }
     match session.delete(object, &resource, &live.uid).await {
         // Somebody made a new object of that name in between: that one is not ours.
-        Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::CONFLICT => Ok(Pruned::NotOurs),
+        Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::CONFLICT => {
+            Ok(Pruned::NotOurs)
+        }
         other => other.map(|()| Pruned::Deleted),
     }
 }
@@ -233,8 +291,12 @@ fn needs_establishing(object: &ObjectRef) -> bool {
 }
 
 async fn is_established(session: &Session, object: &ObjectRef) -> Result<bool, ClusterError> {
-    let Some(resource) = session.resource(object).await? else { return Ok(false) };
-    let Some(live) = session.read::<Json>(object, &resource).await? else { return Ok(false) };
+    let Some(resource) = session.resource(object).await? else {
+        return Ok(false);
+    };
+    let Some(live) = session.read::<Json>(object, &resource).await? else {
+        return Ok(false);
+    };
     if object.kind == "Namespace" {
         return Ok(live.pointer("/status/phase").and_then(Json::as_str) == Some("Active"));
     }
@@ -254,17 +316,25 @@ fn still_waiting(target: &Target) -> Option<ObjectFailure> {
 }
 
 fn failed(object: ObjectRef, error: &ClusterError, sensitivity: Sensitivity) -> ObjectFailure {
-    ObjectFailure { object, reason: error.reason().to_owned(), message: error.describe(sensitivity) }
+    ObjectFailure {
+        object,
+        reason: error.reason().to_owned(),
+        message: error.describe(sensitivity),
+    }
 }
 
 impl Applied {
     /// What was done, for the log.
     pub fn to_records(&self) -> Vec<ActionRecord> {
-        let done = self.changes.iter().filter(|change| change.action != Action::None).map(|change| ActionRecord {
-            object: change.object.to_string(),
-            action: change.action.to_string(),
-            error: None,
-        });
+        let done = self
+            .changes
+            .iter()
+            .filter(|change| change.action != Action::None)
+            .map(|change| ActionRecord {
+                object: change.object.to_string(),
+                action: change.action.to_string(),
+                error: None,
+            });
         let failed = self.failures.iter().map(|failure| ActionRecord {
             object: failure.object.to_string(),
             action: "failed".to_owned(),

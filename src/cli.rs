@@ -23,7 +23,11 @@ use crate::cluster::{Cluster, ClusterOptions};
 /// Takes a Git repository to a Kubernetes cluster: verifies who signed each commit, opens SOPS-sealed manifests in
 /// memory, applies them, and keeps a tamper-evident log of what was done.
 #[derive(Parser)]
-#[command(version, propagate_version = true, after_help = "Start with: fluxops run --config fluxops.yaml --once")]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Start with: fluxops run --config fluxops.yaml --once"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -81,7 +85,12 @@ struct ClusterArguments {
 #[derive(Args, Debug, Clone)]
 struct StateArguments {
     /// Where bare repositories, the audit log and waiting messages are kept
-    #[arg(long, value_name = "DIR", env = "FLUXOPS_STATE_DIR", default_value = "/var/lib/fluxops")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FLUXOPS_STATE_DIR",
+        default_value = "/var/lib/fluxops"
+    )]
     state_dir: PathBuf,
 }
 
@@ -125,11 +134,17 @@ pub struct CommandError {
 impl CommandError {
     /// Arguments, files or settings that cannot be used; the whole chain of causes is told.
     fn unusable(error: impl std::error::Error) -> Self {
-        Self { message: crate::chain(&error), exit: Exit::Unusable }
+        Self {
+            message: crate::chain(&error),
+            exit: Exit::Unusable,
+        }
     }
 
     fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit }
+        Self {
+            message: message.into(),
+            exit,
+        }
     }
 
     /// How the process ends for it.
@@ -147,8 +162,15 @@ impl fmt::Display for CommandError {
 /// A reader that closed its end has had enough: that is no error.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
-        let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Unusable };
-        Self { message: format!("failed to write the output: {error}"), exit }
+        let exit = if error.kind() == io::ErrorKind::BrokenPipe {
+            Exit::Success
+        } else {
+            Exit::Unusable
+        };
+        Self {
+            message: format!("failed to write the output: {error}"),
+            exit,
+        }
     }
 }
 
@@ -179,7 +201,10 @@ impl Cli {
 
 impl ClusterArguments {
     async fn find(&self) -> Result<Cluster, CommandError> {
-        let options = ClusterOptions { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        let options = ClusterOptions {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+        };
         Cluster::find(&options).await.map_err(CommandError::unusable)
     }
 }
@@ -187,7 +212,10 @@ impl ClusterArguments {
 /// Reads a file that holds a secret; its content is wiped with the buffer.
 fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, CommandError> {
     let failed = |reason: &dyn fmt::Display| {
-        CommandError::new(Exit::Unusable, format!("failed to read {}: {reason}", path.display()))
+        CommandError::new(
+            Exit::Unusable,
+            format!("failed to read {}: {reason}", path.display()),
+        )
     };
     let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| failed(&error))?);
     let text = str::from_utf8(&bytes).map_err(|_| failed(&"it is not text"))?;
@@ -202,7 +230,11 @@ fn table(output: &mut dyn Write, header: &[&str], rows: &[Vec<String>]) -> io::R
         .enumerate()
         .map(|(column, title)| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).chain([title.chars().count()]).max().unwrap_or(0)
+            cells
+                .map(|cell| cell.chars().count())
+                .chain([title.chars().count()])
+                .max()
+                .unwrap_or(0)
         })
         .collect();
     let mut print = |cells: &mut dyn Iterator<Item = &str>| {
@@ -232,8 +264,14 @@ mod tests {
     #[test]
     fn a_table_is_aligned() {
         let mut output = Vec::new();
-        let rows = [vec!["a".to_owned(), "Ready".to_owned()], vec!["long".to_owned(), "x".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "Ready".to_owned()],
+            vec!["long".to_owned(), "x".to_owned()],
+        ];
         table(&mut output, &["NAME", "STATUS"], &rows).unwrap();
-        assert_eq!(String::from_utf8(output).unwrap(), "NAME   STATUS\na      Ready\nlong   x\n");
+        assert_eq!(
+            String::from_utf8(output).unwrap(),
+            "NAME   STATUS\na      Ready\nlong   x\n"
+        );
     }
 }

@@ -133,20 +133,28 @@ struct MetadataReply {
 impl Cluster {
     /// Finds the cluster: the given kubeconfig, the usual one, or the one this runs in.
     pub async fn find(options: &ClusterOptions) -> Result<Self, ClusterError> {
-        let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+        let chosen = KubeConfigOptions {
+            context: options.context.clone(),
+            ..KubeConfigOptions::default()
+        };
         let config = match &options.kubeconfig {
             Some(path) => {
                 let file = Kubeconfig::read_from(path).map_err(ClusterError::kubeconfig)?;
-                kube::Config::from_custom_kubeconfig(file, &chosen).await.map_err(ClusterError::kubeconfig)?
+                kube::Config::from_custom_kubeconfig(file, &chosen)
+                    .await
+                    .map_err(ClusterError::kubeconfig)?
             }
-            None if options.context.is_some() => {
-                kube::Config::from_kubeconfig(&chosen).await.map_err(ClusterError::kubeconfig)?
-            }
+            None if options.context.is_some() => kube::Config::from_kubeconfig(&chosen)
+                .await
+                .map_err(ClusterError::kubeconfig)?,
             None => kube::Config::infer().await.map_err(ClusterError::infer)?,
         };
         let name = config.cluster_url.host().unwrap_or("kubernetes").to_owned();
         let name = options.context.clone().unwrap_or(name);
-        Ok(Self { config, name: name.into() })
+        Ok(Self {
+            config,
+            name: name.into(),
+        })
     }
 
     /// What people call it: the context, or the host of the API server.
@@ -166,7 +174,11 @@ impl Cluster {
 
     /// New connections, as somebody.
     pub fn session(&self, actor: Actor) -> Result<Session, ClusterError> {
-        Ok(Session { client: self.client()?, actor, resources: Mutex::default() })
+        Ok(Session {
+            client: self.client()?,
+            actor,
+            resources: Mutex::default(),
+        })
     }
 }
 
@@ -186,10 +198,17 @@ impl Session {
                 list
             }
         };
-        let entry = list.resources.iter().find(|entry| entry.kind == object.kind && !entry.name.contains('/'));
+        let entry = list
+            .resources
+            .iter()
+            .find(|entry| entry.kind == object.kind && !entry.name.contains('/'));
         Ok(entry.map(|entry| Resource {
             plural: entry.name.clone(),
-            scope: if entry.namespaced { Scope::Namespaced } else { Scope::Cluster },
+            scope: if entry.namespaced {
+                Scope::Namespaced
+            } else {
+                Scope::Cluster
+            },
         }))
     }
 
@@ -235,7 +254,12 @@ impl Session {
     }
 
     /// Deletes an object if it still is the one that was seen.
-    pub async fn delete(&self, object: &ObjectRef, resource: &Resource, uid: &str) -> Result<(), ClusterError> {
+    pub async fn delete(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
         let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -247,7 +271,11 @@ impl Session {
             .uri(object_path(object, resource))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, JSON);
-        absent_as_none(self.send::<Json>(request, Body::from(options.to_string().into_bytes())).await).map(drop)
+        absent_as_none(
+            self.send::<Json>(request, Body::from(options.to_string().into_bytes()))
+                .await,
+        )
+        .map(drop)
     }
 
     /// A whole object. Not for Secrets, but for those that are read on purpose.
@@ -274,34 +302,62 @@ impl Session {
         });
         let request = Request::builder()
             .method(Method::PATCH)
-            .uri(format!("{}/status?fieldManager=fluxops-status&force=true", object_path(object, resource)))
+            .uri(format!(
+                "{}/status?fieldManager=fluxops-status&force=true",
+                object_path(object, resource)
+            ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
-        self.send::<Json>(request, Body::from(body.to_string().into_bytes())).await.map(drop)
+        self.send::<Json>(request, Body::from(body.to_string().into_bytes()))
+            .await
+            .map(drop)
     }
 
     /// Changes an object with a JSON merge patch (RFC 7386).
-    pub async fn merge(&self, object: &ObjectRef, resource: &Resource, patch: &Json) -> Result<(), ClusterError> {
+    pub async fn merge(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        patch: &Json,
+    ) -> Result<(), ClusterError> {
         let request = Request::builder()
             .method(Method::PATCH)
-            .uri(format!("{}?fieldManager={FIELD_MANAGER}", object_path(object, resource)))
+            .uri(format!(
+                "{}?fieldManager={FIELD_MANAGER}",
+                object_path(object, resource)
+            ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/merge-patch+json");
-        self.send::<Json>(request, Body::from(patch.to_string().into_bytes())).await.map(drop)
+        self.send::<Json>(request, Body::from(patch.to_string().into_bytes()))
+            .await
+            .map(drop)
     }
 
     /// Creates an object whose content is no secret.
-    pub async fn create(&self, object: &ObjectRef, resource: &Resource, body: &Json) -> Result<(), ClusterError> {
+    pub async fn create(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        body: &Json,
+    ) -> Result<(), ClusterError> {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(format!("{}?fieldManager={FIELD_MANAGER}", collection_path(object, resource)))
+            .uri(format!(
+                "{}?fieldManager={FIELD_MANAGER}",
+                collection_path(object, resource)
+            ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, JSON);
-        self.send::<Json>(request, Body::from(body.to_string().into_bytes())).await.map(drop)
+        self.send::<Json>(request, Body::from(body.to_string().into_bytes()))
+            .await
+            .map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, uri: &str, accept: &str) -> Result<T, ClusterError> {
-        let request = Request::builder().method(Method::GET).uri(uri).header(header::ACCEPT, accept);
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(uri)
+            .header(header::ACCEPT, accept);
         self.send(request, Body::empty()).await
     }
 
@@ -312,7 +368,10 @@ impl Session {
     ) -> Result<T, ClusterError> {
         if let Actor::ServiceAccount(Key { namespace, name }) = &self.actor {
             request = request
-                .header("Impersonate-User", format!("system:serviceaccount:{namespace}:{name}"))
+                .header(
+                    "Impersonate-User",
+                    format!("system:serviceaccount:{namespace}:{name}"),
+                )
                 .header("Impersonate-Group", "system:serviceaccounts")
                 .header("Impersonate-Group", format!("system:serviceaccounts:{namespace}"))
                 .header("Impersonate-Group", "system:authenticated");
@@ -321,12 +380,21 @@ impl Session {
         let answered = tokio::time::timeout(REQUEST_TIMEOUT, async {
             let response = self.client.send(request).await.map_err(ClusterError::transport)?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() { ClusterError::ReplyTooLarge } else { ClusterError::Cut }
-            })?;
+            let body = Limited::new(response.into_body(), MAX_REPLY_BYTES)
+                .collect()
+                .await
+                .map_err(|error| {
+                    if error.is::<LengthLimitError>() {
+                        ClusterError::ReplyTooLarge
+                    } else {
+                        ClusterError::Cut
+                    }
+                })?;
             Ok::<_, ClusterError>((status, Zeroizing::new(body.to_bytes().to_vec())))
         });
-        let (status, body) = answered.await.map_err(|_| ClusterError::Timeout(REQUEST_TIMEOUT))??;
+        let (status, body) = answered
+            .await
+            .map_err(|_| ClusterError::Timeout(REQUEST_TIMEOUT))??;
         if status.is_success() {
             serde_json::from_slice(&body).map_err(|_| ClusterError::Unintelligible(status))
         } else {
@@ -344,7 +412,11 @@ fn absent_as_none<T>(answer: Result<T, ClusterError>) -> Result<Option<T>, Clust
 }
 
 fn group_path(api_version: &str) -> String {
-    if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") }
+    if api_version.contains('/') {
+        format!("/apis/{api_version}")
+    } else {
+        format!("/api/{api_version}")
+    }
 }
 
 fn collection_path(object: &ObjectRef, resource: &Resource) -> String {
@@ -362,14 +434,16 @@ fn object_path(object: &ObjectRef, resource: &Resource) -> String {
 /// Percent-encodes what may not stand in a path segment (RFC 3986 §3.3). Names of RBAC objects may have colons.
 fn escape(segment: &str) -> String {
     use std::fmt::Write as _;
-    segment.bytes().fold(String::with_capacity(segment.len()), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-        escaped
-    })
+    segment
+        .bytes()
+        .fold(String::with_capacity(segment.len()), |mut escaped, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+                escaped.push(char::from(byte));
+            } else {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+            escaped
+        })
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ConditionType, DeletionPolicy, DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
+use crate::api::{
+    ConditionType, DeletionPolicy, DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus,
+};
 use crate::name::{Key, Kind, ObjectName};
 use crate::notify::{Notifications, Step};
 use crate::reconcile::{
@@ -24,8 +26,8 @@ use crate::reconcile::{
 use crate::store::{Definition, Definitions, Deletion, Finalizer, InvalidDefinition, Parsed, Store};
 use crate::verify::VerifiedRevision;
 
-pub use report::{Line, Outcome};
 use report::Reporter;
+pub use report::{Line, Outcome};
 use schedule::Schedule;
 pub use watch::{Change, list, watch};
 
@@ -66,7 +68,10 @@ struct Finished {
 
 enum Work {
     Source(Result<Arc<VerifiedRevision>, Failure>),
-    Delivery { revision: Option<Arc<VerifiedRevision>>, delivered: Delivered },
+    Delivery {
+        revision: Option<Arc<VerifiedRevision>>,
+        delivered: Delivered,
+    },
     Deleted(Result<(), Failure>),
 }
 
@@ -89,6 +94,13 @@ impl Controller {
 
     /// Reconciles until it is told to stop.
     pub async fn run(mut self, mut changes: mpsc::Receiver<Change>, stop: CancellationToken) {
+        if stop
+            .run_until_cancelled(self.first_listing(&mut changes))
+            .await
+            .is_none()
+        {
+            return;
+        }
         self.begin().await;
         let messenger = tokio::spawn({
             let (notifications, stop) = (self.notifications.clone(), stop.clone());
@@ -118,20 +130,45 @@ impl Controller {
             self.schedule.begin_batch(batch);
             loop {
                 self.start_due();
-                let Some(finished) = self.running.join_next_with_id().await else { break };
+                let Some(finished) = self.running.join_next_with_id().await else {
+                    break;
+                };
                 self.finish(finished).await;
             }
         }
         for name in cycle {
-            let failure = failure("DependencyCycle", "failed to order: it depends on itself through spec.dependsOn");
+            let failure = failure(
+                "DependencyCycle",
+                "failed to order: it depends on itself through spec.dependsOn",
+            );
             self.report_delivery_failure(&name.key, failure).await;
         }
         match self.notifications.flush(FLUSH_TIMEOUT).await {
             Ok(0) => {}
-            Ok(waiting) => tracing::warn!(waiting, "messages stay in the outbox; the next run tries them again"),
+            Ok(waiting) => tracing::warn!(
+                waiting,
+                "messages stay in the outbox; the next run tries them again"
+            ),
             Err(error) => tracing::error!(error = %crate::chain(&error), "messages could not be delivered"),
         }
         self.reporter.into_lines()
+    }
+
+    /// Waits until all kinds were listed once: a Delivery seen before its source is no Delivery without one.
+    async fn first_listing(&mut self, changes: &mut mpsc::Receiver<Change>) {
+        let mut unlisted: BTreeSet<Kind> = match &self.context.store {
+            Store::InCluster(_) => [Kind::GitSource, Kind::Delivery, Kind::Notifier].into(),
+            Store::Folder(_) => BTreeSet::new(),
+        };
+        while !unlisted.is_empty() {
+            match changes.recv().await {
+                Some(Change::Set(parsed)) => self.definitions.insert(*parsed),
+                Some(Change::Invalid(invalid)) => self.definitions.insert_invalid(invalid),
+                Some(Change::Gone(name)) => self.definitions.remove(&name),
+                Some(Change::Listed(kind, _)) => drop(unlisted.remove(&kind)),
+                None => return,
+            }
+        }
     }
 
     async fn begin(&mut self) {
@@ -140,9 +177,18 @@ impl Controller {
             self.set_notifier(&key).await;
         }
         let sources = self.definitions.sources.keys().map(|key| (Kind::GitSource, key));
-        let deliveries = self.definitions.deliveries.keys().map(|key| (Kind::Delivery, key));
-        let names: Vec<ObjectName> =
-            sources.chain(deliveries).map(|(kind, key)| ObjectName { kind, key: key.clone() }).collect();
+        let deliveries = self
+            .definitions
+            .deliveries
+            .keys()
+            .map(|key| (Kind::Delivery, key));
+        let names: Vec<ObjectName> = sources
+            .chain(deliveries)
+            .map(|(kind, key)| ObjectName {
+                kind,
+                key: key.clone(),
+            })
+            .collect();
         for name in names {
             // Deliveries are woken by their sources: before that there is nothing to apply.
             if name.kind == Kind::GitSource {
@@ -166,13 +212,22 @@ impl Controller {
             .map(|delivery| delivery.key.clone())
             .collect();
         for key in orphans {
-            self.schedule.ask(ObjectName { kind: Kind::Delivery, key }, Trigger::Start, Instant::now());
+            self.schedule.ask(
+                ObjectName {
+                    kind: Kind::Delivery,
+                    key,
+                },
+                Trigger::Start,
+                Instant::now(),
+            );
         }
     }
 
     fn start_due(&mut self) {
         while self.running.len() < CONCURRENCY {
-            let Some((name, trigger)) = self.schedule.take_due(Instant::now()) else { return };
+            let Some((name, trigger)) = self.schedule.take_due(Instant::now()) else {
+                return;
+            };
             self.start(name, trigger);
         }
     }
@@ -182,13 +237,23 @@ impl Controller {
         let started = Instant::now();
         match name.kind {
             Kind::GitSource => {
-                let Some(source) = self.definitions.sources.get(&name.key).filter(|source| !source.spec.suspend) else {
+                let Some(source) = self
+                    .definitions
+                    .sources
+                    .get(&name.key)
+                    .filter(|source| !source.spec.suspend)
+                else {
                     return self.schedule.finished(&name);
                 };
                 let source = source.clone();
                 self.spawn(name.clone(), async move {
                     let work = Work::Source(reconcile_source(&context, &source, trigger).await);
-                    Finished { name, trigger, started, work }
+                    Finished {
+                        name,
+                        trigger,
+                        started,
+                        work,
+                    }
                 });
             }
             Kind::Delivery => {
@@ -199,7 +264,12 @@ impl Controller {
                 if delivery.deletion == Deletion::Asked {
                     self.spawn(name.clone(), async move {
                         let work = Work::Deleted(delete(&context, &delivery).await);
-                        Finished { name, trigger, started, work }
+                        Finished {
+                            name,
+                            trigger,
+                            started,
+                            work,
+                        }
                     });
                     return;
                 }
@@ -213,9 +283,17 @@ impl Controller {
                     let delivered = match (&revision, ready) {
                         (Some(revision), Ok(())) => guarded(&context, &delivery, revision, trigger).await,
                         (_, Err(failure)) => not_delivered(failure),
-                        (None, Ok(())) => not_delivered(failure("SourceNotReady", "its source has no verified revision yet")),
+                        (None, Ok(())) => not_delivered(failure(
+                            "SourceNotReady",
+                            "its source has no verified revision yet",
+                        )),
                     };
-                    Finished { name, trigger, started, work: Work::Delivery { revision, delivered } }
+                    Finished {
+                        name,
+                        trigger,
+                        started,
+                        work: Work::Delivery { revision, delivered },
+                    }
                 });
             }
             Kind::Notifier => self.schedule.finished(&name),
@@ -240,7 +318,10 @@ impl Controller {
             };
             let why = definition.status.conditions.get(ConditionType::Ready);
             let why = why.map_or("it was not fetched yet".to_owned(), |ready| ready.message.clone());
-            return Err(failure("SourceNotReady", &format!("its source gitsource/{source} has no verified revision: {why}")));
+            return Err(failure(
+                "SourceNotReady",
+                &format!("its source gitsource/{source} has no verified revision: {why}"),
+            ));
         };
         for dependency in &delivery.spec.depends_on {
             let namespace = dependency.namespace.as_deref().unwrap_or(&delivery.key.namespace);
@@ -255,7 +336,10 @@ impl Controller {
                     && (!same_source || applied == Some(revision.name()))
             });
             if !ready {
-                let message = format!("it waits for delivery/{namespace}/{}, which is not ready", dependency.name);
+                let message = format!(
+                    "it waits for delivery/{namespace}/{}, which is not ready",
+                    dependency.name
+                );
                 return Err(failure("DependencyNotReady", &message));
             }
         }
@@ -263,7 +347,12 @@ impl Controller {
     }
 
     async fn finish(&mut self, finished: Result<(task::Id, Finished), task::JoinError>) {
-        let Finished { name, trigger, started, work } = match finished {
+        let Finished {
+            name,
+            trigger,
+            started,
+            work,
+        } = match finished {
             Ok((id, finished)) => {
                 self.tasks.remove(&id);
                 finished
@@ -272,7 +361,7 @@ impl Controller {
                 if let Some(name) = self.tasks.remove(&error.id()) {
                     tracing::error!(object = %name, "a reconcile ended abnormally: this is a defect of fluxops; it is tried again");
                     self.schedule.finished(&name);
-                    self.again(&name, false, LONGEST_RETRY, LONGEST_RETRY);
+                    self.again(&name, false, LONGEST_RETRY);
                 }
                 return;
             }
@@ -281,7 +370,8 @@ impl Controller {
         match work {
             Work::Source(result) => self.finish_source(&name, trigger, took, result).await,
             Work::Delivery { revision, delivered } => {
-                self.finish_delivery(&name, trigger, took, revision, delivered).await;
+                self.finish_delivery(&name, trigger, took, revision, delivered)
+                    .await;
             }
             Work::Deleted(result) => self.finish_deletion(&name, result).await,
         }
@@ -295,15 +385,21 @@ impl Controller {
         result: Result<Arc<VerifiedRevision>, Failure>,
     ) {
         self.schedule.finished(name);
-        let Some(mut source) = self.definitions.sources.get(&name.key).cloned() else { return };
+        let Some(mut source) = self.definitions.sources.get(&name.key).cloned() else {
+            return;
+        };
         let interval = source.spec.interval.duration();
         let succeeded = result.is_ok();
         let is_new = match &result {
-            Ok(revision) => self.revisions.get(&name.key).is_none_or(|former| former.name() != revision.name()),
+            Ok(revision) => self
+                .revisions
+                .get(&name.key)
+                .is_none_or(|former| former.name() != revision.name()),
             // Deliveries that wait for it have something new to say.
             Err(_) => !self.revisions.contains_key(&name.key),
         };
-        source.status = self.reporter.source(&source, trigger, took, &result).await;
+        let next = self.next_try(name, succeeded, interval, interval);
+        source.status = self.reporter.source(&source, trigger, took, next, &result).await;
         if let Ok(revision) = result {
             self.revisions.insert(name.key.clone(), revision);
         }
@@ -311,7 +407,7 @@ impl Controller {
             self.wake_deliveries(&name.key);
         }
         self.definitions.sources.insert(name.key.clone(), source);
-        self.again(name, succeeded, interval, interval);
+        self.again(name, succeeded, next);
     }
 
     async fn finish_delivery(
@@ -323,21 +419,39 @@ impl Controller {
         delivered: Delivered,
     ) {
         self.schedule.finished(name);
-        let Some(mut delivery) = self.definitions.deliveries.get(&name.key).cloned() else { return };
+        let Some(mut delivery) = self.definitions.deliveries.get(&name.key).cloned() else {
+            return;
+        };
         let interval = delivery.spec.interval.duration();
-        let retry = delivery.spec.retry_interval.map_or(interval, crate::api::Interval::duration);
+        let retry = delivery
+            .spec
+            .retry_interval
+            .map_or(interval, crate::api::Interval::duration);
         let succeeded = delivered.result.is_ok();
         let was = delivery.status.clone();
         let source = self.definitions.sources.get(&source_of(&delivery));
         let url = source.map(|source| source.spec.url.clone());
-        delivery.status = self.reporter.delivery(&delivery, trigger, took, revision.as_deref(), &delivered, url).await;
+        let next = self.next_try(name, succeeded, interval, retry);
+        delivery.status = self
+            .reporter
+            .delivery(
+                &delivery,
+                trigger,
+                took,
+                next,
+                revision.as_deref(),
+                &delivered,
+                url,
+            )
+            .await;
         let news = was.last_applied_revision != delivery.status.last_applied_revision
-            || was.conditions.holds(ConditionType::Ready) != delivery.status.conditions.holds(ConditionType::Ready);
+            || was.conditions.holds(ConditionType::Ready)
+                != delivery.status.conditions.holds(ConditionType::Ready);
         self.definitions.deliveries.insert(name.key.clone(), delivery);
         if succeeded && news {
             self.wake_dependents(&name.key);
         }
-        self.again(name, succeeded, interval, retry);
+        self.again(name, succeeded, next);
     }
 
     async fn finish_deletion(&mut self, name: &ObjectName, result: Result<(), Failure>) {
@@ -351,7 +465,7 @@ impl Controller {
             }
             Err(failure) => {
                 self.report_delivery_failure(&name.key, failure).await;
-                self.again(name, false, LONGEST_RETRY, LONGEST_RETRY);
+                self.again(name, false, LONGEST_RETRY);
             }
         }
     }
@@ -359,31 +473,66 @@ impl Controller {
     async fn report_delivery_failure(&mut self, key: &Key, failure: Failure) {
         if let Some(mut delivery) = self.definitions.deliveries.get(key).cloned() {
             let delivered = not_delivered(failure);
-            delivery.status =
-                self.reporter.delivery(&delivery, Trigger::Start, Duration::ZERO, None, &delivered, None).await;
+            delivery.status = self
+                .reporter
+                .delivery(
+                    &delivery,
+                    Trigger::Start,
+                    Duration::ZERO,
+                    LONGEST_RETRY,
+                    None,
+                    &delivered,
+                    None,
+                )
+                .await;
             self.definitions.deliveries.insert(key.clone(), delivery);
         }
     }
 
-    /// Puts the next look at an object on the schedule.
-    fn again(&mut self, name: &ObjectName, succeeded: bool, interval: Duration, longest_retry: Duration) {
-        let (wait, trigger) = if succeeded {
+    /// How long until an object is looked at again.
+    fn next_try(
+        &mut self,
+        name: &ObjectName,
+        succeeded: bool,
+        interval: Duration,
+        longest_retry: Duration,
+    ) -> Duration {
+        if succeeded {
             self.failures.remove(name);
-            (schedule::jittered(interval, schedule::random()), Trigger::Interval)
+            return schedule::jittered(interval, schedule::random());
+        }
+        let failures = self.failures.entry(name.clone()).or_default();
+        let wait = schedule::backoff(*failures, FIRST_RETRY, longest_retry);
+        *failures = failures.saturating_add(1);
+        wait
+    }
+
+    /// Puts the next look at an object on the schedule.
+    fn again(&mut self, name: &ObjectName, succeeded: bool, wait: Duration) {
+        let trigger = if succeeded {
+            Trigger::Interval
         } else {
-            let failures = self.failures.entry(name.clone()).or_default();
-            let wait = schedule::backoff(*failures, FIRST_RETRY, longest_retry);
-            *failures = failures.saturating_add(1);
-            (wait, Trigger::Retry)
+            Trigger::Retry
         };
         self.schedule.ask(name.clone(), trigger, Instant::now() + wait);
     }
 
     fn wake_deliveries(&mut self, source: &Key) {
-        let followers = self.definitions.deliveries.values().filter(|delivery| source_of(delivery) == *source);
+        let followers = self
+            .definitions
+            .deliveries
+            .values()
+            .filter(|delivery| source_of(delivery) == *source);
         let names: Vec<_> = followers.map(|delivery| delivery.key.clone()).collect();
         for key in names {
-            self.schedule.ask(ObjectName { kind: Kind::Delivery, key }, Trigger::Revision, Instant::now());
+            self.schedule.ask(
+                ObjectName {
+                    kind: Kind::Delivery,
+                    key,
+                },
+                Trigger::Revision,
+                Instant::now(),
+            );
         }
     }
 
@@ -396,7 +545,14 @@ impl Controller {
             .map(|delivery| delivery.key.clone())
             .collect();
         for key in dependents {
-            self.schedule.ask(ObjectName { kind: Kind::Delivery, key }, Trigger::Change, Instant::now());
+            self.schedule.ask(
+                ObjectName {
+                    kind: Kind::Delivery,
+                    key,
+                },
+                Trigger::Change,
+                Instant::now(),
+            );
         }
     }
 
@@ -408,20 +564,33 @@ impl Controller {
                 self.reporter.invalid(&invalid).await;
                 self.definitions.insert_invalid(invalid);
             }
-            Change::Gone(name) => {
-                self.definitions.remove(&name);
-                self.schedule.forget(&name);
-                self.failures.remove(&name);
-                match name.kind {
-                    Kind::GitSource => drop(self.revisions.remove(&name.key)),
-                    Kind::Notifier => {
-                        if let Err(error) = self.notifications.remove_notifier(&name.key).await {
-                            tracing::warn!(error = %crate::chain(&error), "the messages of a notifier could not be dropped");
-                        }
-                    }
-                    Kind::Delivery => {}
+            Change::Gone(name) => self.take_leave(&name).await,
+            Change::Listed(kind, there) => {
+                let gone: Vec<ObjectName> = self
+                    .definitions
+                    .names(kind)
+                    .filter(|name| !there.contains(&name.key))
+                    .collect();
+                for name in gone {
+                    self.take_leave(&name).await;
                 }
             }
+        }
+    }
+
+    /// Forgets an object that is gone.
+    async fn take_leave(&mut self, name: &ObjectName) {
+        self.definitions.remove(name);
+        self.schedule.forget(name);
+        self.failures.remove(name);
+        match name.kind {
+            Kind::GitSource => drop(self.revisions.remove(&name.key)),
+            Kind::Notifier => {
+                if let Err(error) = self.notifications.remove_notifier(&name.key).await {
+                    tracing::warn!(error = %crate::chain(&error), "the messages of a notifier could not be dropped");
+                }
+            }
+            Kind::Delivery => {}
         }
     }
 
@@ -440,7 +609,11 @@ impl Controller {
                         || (new.deletion == Deletion::Asked && old.deletion != Deletion::Asked)
                 })
             }
-            Parsed::Notifier(new) => self.definitions.notifiers.get(&new.key).is_none_or(|old| old.spec != new.spec),
+            Parsed::Notifier(new) => self
+                .definitions
+                .notifiers
+                .get(&new.key)
+                .is_none_or(|old| old.spec != new.spec),
         };
         self.definitions.insert(self.with_known_status(parsed));
         if !changed {
@@ -474,9 +647,15 @@ impl Controller {
     }
 
     async fn set_notifier(&self, key: &Key) {
-        let Some(definition) = self.definitions.notifiers.get(key) else { return };
+        let Some(definition) = self.definitions.notifiers.get(key) else {
+            return;
+        };
         let spec = definition.spec.clone();
-        let secret = match spec.secret_ref.as_ref().map(|reference| Key::new(&key.namespace, &reference.name)) {
+        let secret = match spec
+            .secret_ref
+            .as_ref()
+            .map(|reference| Key::new(&key.namespace, &reference.name))
+        {
             Some(Ok(secret)) => match self.context.store.secret(&secret).await {
                 Ok(data) => Some(data),
                 Err(error) => {
@@ -490,7 +669,11 @@ impl Controller {
             }
             None => None,
         };
-        if let Err(error) = self.notifications.set_notifier(key.clone(), spec, secret.as_ref()).await {
+        if let Err(error) = self
+            .notifications
+            .set_notifier(key.clone(), spec, secret.as_ref())
+            .await
+        {
             tracing::error!(notifier = %key, error = %crate::chain(&error), "the notifier cannot be used");
         }
     }
@@ -504,7 +687,10 @@ impl Controller {
                 Ok(Some(finished)) => self.finish(finished).await,
                 Ok(None) => break,
                 Err(_) => {
-                    tracing::warn!(abandoned = self.running.len(), "reconciles did not finish in time");
+                    tracing::warn!(
+                        abandoned = self.running.len(),
+                        "reconciles did not finish in time"
+                    );
                     self.running.abort_all();
                     break;
                 }
@@ -515,9 +701,17 @@ impl Controller {
     /// The next objects of a single run: all sources, then Deliveries level by level.
     fn next_batch(&self) -> Option<BTreeSet<ObjectName>> {
         let done = self.schedule.done();
-        let name = |kind, key: &Key| ObjectName { kind, key: key.clone() };
-        let sources: BTreeSet<_> =
-            self.definitions.sources.keys().map(|key| name(Kind::GitSource, key)).filter(|name| !done.contains(name)).collect();
+        let name = |kind, key: &Key| ObjectName {
+            kind,
+            key: key.clone(),
+        };
+        let sources: BTreeSet<_> = self
+            .definitions
+            .sources
+            .keys()
+            .map(|key| name(Kind::GitSource, key))
+            .filter(|name| !done.contains(name))
+            .collect();
         if !sources.is_empty() {
             return Some(sources);
         }
@@ -553,7 +747,12 @@ impl Controller {
                 left.remove(key);
             }
         }
-        left.into_keys().map(|key| ObjectName { kind: Kind::Delivery, key: key.clone() }).collect()
+        left.into_keys()
+            .map(|key| ObjectName {
+                kind: Kind::Delivery,
+                key: key.clone(),
+            })
+            .collect()
     }
 }
 
@@ -573,7 +772,10 @@ async fn guarded(
 }
 
 /// Does what the deletion policy says, and lets the object go.
-async fn delete(context: &Context, delivery: &Definition<DeliverySpec, DeliveryStatus>) -> Result<(), Failure> {
+async fn delete(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+) -> Result<(), Failure> {
     let prune = match delivery.spec.deletion_policy.unwrap_or_default() {
         DeletionPolicy::MirrorPrune => delivery.spec.prune,
         DeletionPolicy::Delete => true,
@@ -590,7 +792,10 @@ async fn delete(context: &Context, delivery: &Definition<DeliverySpec, DeliveryS
 }
 
 fn source_of(delivery: &Definition<DeliverySpec, DeliveryStatus>) -> Key {
-    Key { namespace: delivery.key.namespace.clone(), name: delivery.spec.source_ref.name.clone() }
+    Key {
+        namespace: delivery.key.namespace.clone(),
+        name: delivery.spec.source_ref.name.clone(),
+    }
 }
 
 fn depends_on(delivery: &Definition<DeliverySpec, DeliveryStatus>, other: &Key) -> bool {
@@ -601,7 +806,11 @@ fn depends_on(delivery: &Definition<DeliverySpec, DeliveryStatus>, other: &Key) 
 }
 
 fn not_delivered(failure: Failure) -> Delivered {
-    Delivered { result: Err(failure), changes: Vec::new(), inventory: None }
+    Delivered {
+        result: Err(failure),
+        changes: Vec::new(),
+        inventory: None,
+    }
 }
 
 fn failure(reason: &str, message: &str) -> Failure {
@@ -611,6 +820,7 @@ fn failure(reason: &str, message: &str) -> Failure {
         message: message.to_owned(),
         objects: Vec::new(),
         advice: None,
+        commit: None,
     }
 }
 

@@ -128,7 +128,11 @@ pub struct Files<'a> {
 impl<'a> Files<'a> {
     /// The files of a tree. Nothing is read yet.
     pub fn new(tree: &Tree, keys: &'a Keys) -> Result<Self, FilesError> {
-        Ok(Self { reader: tree.reader()?, keys, limits: Limits::default() })
+        Ok(Self {
+            reader: tree.reader()?,
+            keys,
+            limits: Limits::default(),
+        })
     }
 
     /// What a path is; nothing where there is none.
@@ -149,7 +153,11 @@ impl<'a> Files<'a> {
             return Err(FilesError::TooDeep(folder.to_owned()));
         }
         for (name, entry) in self.reader.list(folder)? {
-            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let path = if folder.is_empty() {
+                name.clone()
+            } else {
+                format!("{folder}/{name}")
+            };
             // Hidden files are tools' settings: .sops.yaml, .github and their like.
             if name.starts_with('.') {
                 continue;
@@ -169,20 +177,31 @@ impl<'a> Files<'a> {
     }
 
     /// A manifest file's documents.
-    pub(crate) fn documents(&self, path: &str) -> Result<Vec<Value>, FilesError> {
+    pub(crate) fn documents(&self, path: &str, schema: Schema) -> Result<Vec<Value>, FilesError> {
         let bytes = self.reader.read(path)?;
-        let parse_error = |source| FilesError::Parse { path: path.to_owned(), source };
+        let parse_error = |source| FilesError::Parse {
+            path: path.to_owned(),
+            source,
+        };
         if let Some((text, format)) = sealed_text(&bytes, path, &self.limits) {
-            let opened = sops::open(text, format, &self.keys.0, &self.limits)
-                .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
+            let opened = sops::open(text, format, &self.keys.0, &self.limits).map_err(|source| {
+                FilesError::Sealed {
+                    path: path.to_owned(),
+                    source,
+                }
+            })?;
             return Ok(opened.documents);
         }
         let documents = if is_json(path) {
             manifest_yaml::from_json(&bytes, &self.limits)
         } else {
-            manifest_yaml::from_yaml(&bytes, Schema::Kubernetes, &self.limits)
+            manifest_yaml::from_yaml(&bytes, schema, &self.limits)
         };
-        Ok(documents.map_err(parse_error)?.into_iter().map(|document| document.value).collect())
+        Ok(documents
+            .map_err(parse_error)?
+            .into_iter()
+            .map(|document| document.value)
+            .collect())
     }
 
     /// A file's bytes, opened if it is sealed.
@@ -191,9 +210,15 @@ impl<'a> Files<'a> {
         if is_manifest(path)
             && let Some((text, format)) = sealed_text(&bytes, path, &self.limits)
         {
-            let plain = sops::decrypt(text, format, &self.keys.0, &self.limits)
-                .map_err(|source| FilesError::Sealed { path: path.to_owned(), source })?;
-            return Ok(kustomize::Content::Sensitive(Zeroizing::new(plain.as_bytes().to_vec())));
+            let plain = sops::decrypt(text, format, &self.keys.0, &self.limits).map_err(|source| {
+                FilesError::Sealed {
+                    path: path.to_owned(),
+                    source,
+                }
+            })?;
+            return Ok(kustomize::Content::Sensitive(Zeroizing::new(
+                plain.as_bytes().to_vec(),
+            )));
         }
         Ok(kustomize::Content::Plain(bytes))
     }
@@ -211,7 +236,10 @@ fn sealed_text<'a>(bytes: &'a [u8], path: &str, limits: &Limits) -> Option<(&'a 
 }
 
 fn extension(path: &str) -> Option<&str> {
-    path.rsplit('/').next()?.rsplit_once('.').map(|(_, extension)| extension)
+    path.rsplit('/')
+        .next()?
+        .rsplit_once('.')
+        .map(|(_, extension)| extension)
 }
 
 fn is_manifest(path: &str) -> bool {
@@ -234,7 +262,8 @@ impl kustomize::Tree for Files<'_> {
     }
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, kustomize::TreeError> {
-        Files::documents(self, path).map_err(kustomize::TreeError::new)
+        // kustomize reads with go-yaml v3's rules, whatever kubectl would make of the same file.
+        Files::documents(self, path, Schema::GoYamlV3).map_err(kustomize::TreeError::new)
     }
 
     fn content(&self, path: &str) -> Result<kustomize::Content, kustomize::TreeError> {

@@ -25,11 +25,18 @@ pub enum Health {
 }
 
 /// Waits until everything is healthy. What is not by the deadline, or never will be, comes back.
-pub async fn wait(session: &Session, changes: &[Change], deadline: Instant) -> Result<(), Vec<ObjectFailure>> {
+pub async fn wait(
+    session: &Session,
+    changes: &[Change],
+    deadline: Instant,
+) -> Result<(), Vec<ObjectFailure>> {
     let deleted = |change: &&Change| change.action == Action::Delete;
     // A Secret has no status, and reading it would bring its data here.
-    let mut pending: Vec<&ObjectRef> =
-        changes.iter().filter(|change| !deleted(change) && !change.object.is_secret()).map(|change| &change.object).collect();
+    let mut pending: Vec<&ObjectRef> = changes
+        .iter()
+        .filter(|change| !deleted(change) && !change.object.is_secret())
+        .map(|change| &change.object)
+        .collect();
     let mut failures = Vec::new();
     loop {
         let mut waiting = Vec::new();
@@ -49,7 +56,8 @@ pub async fn wait(session: &Session, changes: &[Change], deadline: Instant) -> R
             return Ok(());
         }
         if Instant::now() + POLL > deadline {
-            let late = |(object, message): (&ObjectRef, String)| unhealthy(object, "HealthCheckTimeout", message);
+            let late =
+                |(object, message): (&ObjectRef, String)| unhealthy(object, "HealthCheckTimeout", message);
             return Err(waiting.into_iter().map(late).collect());
         }
         pending = waiting.into_iter().map(|(object, _)| object).collect();
@@ -68,7 +76,11 @@ async fn health_of(session: &Session, object: &ObjectRef) -> Result<Health, Clus
 }
 
 fn unhealthy(object: &ObjectRef, reason: &str, message: String) -> ObjectFailure {
-    ObjectFailure { object: object.clone(), reason: reason.to_owned(), message }
+    ObjectFailure {
+        object: object.clone(),
+        reason: reason.to_owned(),
+        message,
+    }
 }
 
 /// How an object is doing, by what it says of itself.
@@ -83,7 +95,12 @@ pub fn health(live: &Json) -> Health {
         return Health::InProgress("its controller has not seen the change yet".to_owned());
     }
     let kind = live.get("kind").and_then(Json::as_str).unwrap_or_default();
-    let group = live.get("apiVersion").and_then(Json::as_str).unwrap_or_default().split_once('/').map_or("", |(group, _)| group);
+    let group = live
+        .get("apiVersion")
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .split_once('/')
+        .map_or("", |(group, _)| group);
     match (group, kind) {
         ("apps", "Deployment") => deployment(live),
         ("apps", "StatefulSet") => replicas(live, &["readyReplicas", "updatedReplicas"]),
@@ -109,13 +126,19 @@ fn deployment(live: &Json) -> Health {
     let wanted = number(live, "/spec/replicas").unwrap_or(1);
     let has = |field: &str| number(live, &format!("/status/{field}")).unwrap_or(0);
     if has("updatedReplicas") < wanted {
-        return Health::InProgress(format!("{} of {wanted} replicas are updated", has("updatedReplicas")));
+        return Health::InProgress(format!(
+            "{} of {wanted} replicas are updated",
+            has("updatedReplicas")
+        ));
     }
     if has("replicas") > has("updatedReplicas") {
         return Health::InProgress("old replicas are still running".to_owned());
     }
     if has("availableReplicas") < wanted {
-        return Health::InProgress(format!("{} of {wanted} replicas are available", has("availableReplicas")));
+        return Health::InProgress(format!(
+            "{} of {wanted} replicas are available",
+            has("availableReplicas")
+        ));
     }
     Health::Current
 }
@@ -175,7 +198,10 @@ fn phase(live: &Json, wanted: &str) -> Health {
 
 fn service(live: &Json) -> Health {
     let is_load_balancer = live.pointer("/spec/type").and_then(Json::as_str) == Some("LoadBalancer");
-    let has_address = live.pointer("/status/loadBalancer/ingress").and_then(Json::as_array).is_some_and(|list| !list.is_empty());
+    let has_address = live
+        .pointer("/status/loadBalancer/ingress")
+        .and_then(Json::as_array)
+        .is_some_and(|list| !list.is_empty());
     if is_load_balancer && !has_address {
         Health::InProgress("it has no address yet".to_owned())
     } else {
@@ -205,7 +231,9 @@ fn generic(live: &Json) -> Health {
         return Health::InProgress(format!("it is reconciling: {reason}"));
     }
     match condition(live, "Ready") {
-        Some((status, reason)) if status != "True" => Health::InProgress(format!("it is not ready: {reason}")),
+        Some((status, reason)) if status != "True" => {
+            Health::InProgress(format!("it is not ready: {reason}"))
+        }
         _ => Health::Current,
     }
 }
@@ -217,7 +245,9 @@ fn number(live: &Json, pointer: &str) -> Option<i64> {
 /// The status and reason of a condition.
 fn condition<'a>(live: &'a Json, type_: &str) -> Option<(&'a str, &'a str)> {
     let conditions = live.pointer("/status/conditions")?.as_array()?;
-    let found = conditions.iter().find(|condition| condition.get("type").and_then(Json::as_str) == Some(type_))?;
+    let found = conditions
+        .iter()
+        .find(|condition| condition.get("type").and_then(Json::as_str) == Some(type_))?;
     let text = |key: &str| found.get(key).and_then(Json::as_str).unwrap_or_default();
     Some((text("status"), text("reason")))
 }

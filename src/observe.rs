@@ -55,7 +55,11 @@ pub(crate) enum State {
 }
 
 /// Asks the cluster about every object of a revision.
-pub async fn observe(session: &Session, rendered: Rendered, now: Timestamp) -> Result<Observed, ClusterError> {
+pub async fn observe(
+    session: &Session,
+    rendered: Rendered,
+    now: Timestamp,
+) -> Result<Observed, ClusterError> {
     let (mut manifests, target_namespace) = rendered.into_parts();
     let coming = Coming::of(&manifests);
     let mut addressed = Vec::with_capacity(manifests.len());
@@ -72,8 +76,14 @@ pub async fn observe(session: &Session, rendered: Rendered, now: Timestamp) -> R
 }
 
 /// Looks at one object again, after what it waited for was applied.
-pub(crate) async fn look_again(session: &Session, target: Target, now: Timestamp) -> Result<Target, ClusterError> {
-    let Target { manifest, resource, .. } = target;
+pub(crate) async fn look_again(
+    session: &Session,
+    target: Target,
+    now: Timestamp,
+) -> Result<Target, ClusterError> {
+    let Target {
+        manifest, resource, ..
+    } = target;
     let resource = match resource {
         Some(resource) => Some(resource),
         None => session.resource(manifest.object()).await?,
@@ -88,7 +98,6 @@ struct Coming {
     kinds: Vec<(String, String, Scope)>,
 }
 
-
 impl Coming {
     fn of(manifests: &[Manifest]) -> Self {
         let mut coming = Self::default();
@@ -97,11 +106,18 @@ impl Coming {
             match (object.group.as_str(), object.kind.as_str()) {
                 ("", "Namespace") => drop(coming.namespaces.insert(object.name.clone())),
                 ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                    let text = |path: &[&str]| manifest.body().get_path(path).and_then(|value| value.as_str());
-                    if let (Some(group), Some(kind), Some(scope)) =
-                        (text(&["spec", "group"]), text(&["spec", "names", "kind"]), text(&["spec", "scope"]))
-                    {
-                        let scope = if scope == "Cluster" { Scope::Cluster } else { Scope::Namespaced };
+                    let text =
+                        |path: &[&str]| manifest.body().get_path(path).and_then(|value| value.as_str());
+                    if let (Some(group), Some(kind), Some(scope)) = (
+                        text(&["spec", "group"]),
+                        text(&["spec", "names", "kind"]),
+                        text(&["spec", "scope"]),
+                    ) {
+                        let scope = if scope == "Cluster" {
+                            Scope::Cluster
+                        } else {
+                            Scope::Namespaced
+                        };
                         coming.kinds.push((group.to_owned(), kind.to_owned(), scope));
                     }
                 }
@@ -113,7 +129,10 @@ impl Coming {
 
     /// The scope of a kind that comes with this revision.
     fn scope(&self, object: &ObjectRef) -> Option<Scope> {
-        let found = self.kinds.iter().find(|(group, kind, _)| *group == object.group && *kind == object.kind);
+        let found = self
+            .kinds
+            .iter()
+            .find(|(group, kind, _)| *group == object.group && *kind == object.kind);
         found.map(|(_, _, scope)| *scope)
     }
 }
@@ -125,11 +144,17 @@ fn placed(
     coming: &Coming,
     target_namespace: Option<&str>,
 ) -> (Manifest, Option<Resource>) {
-    let scope = resource.as_ref().map(|resource| resource.scope).or_else(|| coming.scope(manifest.object()));
+    let scope = resource
+        .as_ref()
+        .map(|resource| resource.scope)
+        .or_else(|| coming.scope(manifest.object()));
     match scope {
         Some(Scope::Namespaced) => {
             let own = manifest.object().namespace.clone();
-            let namespace = target_namespace.or(own.as_deref()).unwrap_or("default").to_owned();
+            let namespace = target_namespace
+                .or(own.as_deref())
+                .unwrap_or("default")
+                .to_owned();
             manifest.set_namespace(Some(&namespace));
         }
         Some(Scope::Cluster) => manifest.set_namespace(None),
@@ -155,7 +180,12 @@ async fn look(
             Err(error) => (State::Refused(error), None),
         },
     };
-    Ok(Target { manifest, resource, state, version: live.map(|live| live.resource_version) })
+    Ok(Target {
+        manifest,
+        resource,
+        state,
+        version: live.map(|live| live.resource_version),
+    })
 }
 
 async fn state(
@@ -180,7 +210,14 @@ async fn state(
             // A 404 for an apply, which creates what is missing, is about the namespace.
             let namespace = object.namespace.clone().unwrap_or_default();
             let comes = coming.namespaces.contains(&namespace);
-            return Ok((if comes { State::Waiting } else { State::NoNamespace(namespace) }, None));
+            return Ok((
+                if comes {
+                    State::Waiting
+                } else {
+                    State::NoNamespace(namespace)
+                },
+                None,
+            ));
         }
         Err(error) => return Err(error),
     };
@@ -195,12 +232,24 @@ async fn state(
 /// Whether an object was applied so lately that a change since then would not show: the times have whole seconds.
 fn is_fresh(live: &Metadata, now: Timestamp) -> bool {
     const RESOLUTION: SignedDuration = SignedDuration::from_secs(2);
-    let entries = live.managed_fields.as_array().map(Vec::as_slice).unwrap_or_default();
-    let ours = entries.iter().filter(|entry| entry.get("manager").and_then(Json::as_str) == Some(FIELD_MANAGER));
+    let entries = live
+        .managed_fields
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let ours = entries
+        .iter()
+        .filter(|entry| entry.get("manager").and_then(Json::as_str) == Some(FIELD_MANAGER));
     let times = ours.filter_map(|entry| entry.get("time")?.as_str()?.parse::<Timestamp>().ok());
-    times.max().is_some_and(|applied| now.duration_since(applied) < RESOLUTION)
+    times
+        .max()
+        .is_some_and(|applied| now.duration_since(applied) < RESOLUTION)
 }
 
 fn is(manifest: &Manifest, keys: &[&str], value: &str) -> bool {
-    keys.iter().any(|key| manifest.annotation(key).is_some_and(|found| found.eq_ignore_ascii_case(value)))
+    keys.iter().any(|key| {
+        manifest
+            .annotation(key)
+            .is_some_and(|found| found.eq_ignore_ascii_case(value))
+    })
 }

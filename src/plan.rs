@@ -71,7 +71,9 @@ pub enum PlanError {
     #[error("failed to plan: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Refused(Vec<ObjectFailure>),
     /// Everything would be deleted.
-    #[error("failed to plan: the source has no objects, and pruning would delete all {0} that are there; if that is meant, set spec.allowEmpty")]
+    #[error(
+        "failed to plan: the source has no objects, and pruning would delete all {0} that are there; if that is meant, set spec.allowEmpty"
+    )]
     WouldPruneEverything(usize),
 }
 
@@ -85,18 +87,34 @@ pub fn plan(
     prune: Prune,
     empty: EmptySource,
 ) -> Result<Plan, PlanError> {
-    let inventory: Vec<ObjectRef> = inventory.iter().filter_map(ObjectRef::from_inventory_entry).collect();
-    if observed.targets.is_empty() && !inventory.is_empty() && prune == Prune::Stale && empty == EmptySource::Refused {
+    let inventory: Vec<ObjectRef> = inventory
+        .iter()
+        .filter_map(ObjectRef::from_inventory_entry)
+        .collect();
+    if observed.targets.is_empty()
+        && !inventory.is_empty()
+        && prune == Prune::Stale
+        && empty == EmptySource::Refused
+    {
         return Err(PlanError::WouldPruneEverything(inventory.len()));
     }
     let failures: Vec<ObjectFailure> = observed.targets.iter().filter_map(failure).collect();
     if !failures.is_empty() {
         return Err(PlanError::Refused(failures));
     }
-    let wanted: BTreeSet<_> = observed.targets.iter().map(|target| target.manifest.object().identity()).collect();
+    let wanted: BTreeSet<_> = observed
+        .targets
+        .iter()
+        .map(|target| target.manifest.object().identity())
+        .collect();
     let mut stale = Vec::new();
     if prune == Prune::Stale {
-        stale.extend(inventory.iter().filter(|object| !wanted.contains(&object.identity())).cloned());
+        stale.extend(
+            inventory
+                .iter()
+                .filter(|object| !wanted.contains(&object.identity()))
+                .cloned(),
+        );
         stale.sort_by(|one, other| order(other).cmp(&order(one)));
     }
     drop(wanted);
@@ -110,17 +128,28 @@ pub fn plan(
     for stage in &mut stages {
         stage.sort_by(|one, other| order(one.manifest.object()).cmp(&order(other.manifest.object())));
     }
-    Ok(Plan { stages, prune: stale, inventory })
+    Ok(Plan {
+        stages,
+        prune: stale,
+        inventory,
+    })
 }
 
 /// What the cluster's word on an object means for the plan.
 pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
     let object = target.manifest.object().clone();
     let (reason, message) = match &target.state {
-        State::Refused(error) => (error.reason().to_owned(), error.describe(target.manifest.sensitivity())),
+        State::Refused(error) => (
+            error.reason().to_owned(),
+            error.describe(target.manifest.sensitivity()),
+        ),
         State::UnknownKind => (
             "UnknownKind".to_owned(),
-            format!("the cluster has no {} in {}; install its CustomResourceDefinition first", object.kind, object.api_version()),
+            format!(
+                "the cluster has no {} in {}; install its CustomResourceDefinition first",
+                object.kind,
+                object.api_version()
+            ),
         ),
         State::NoNamespace(namespace) => (
             "NamespaceNotFound".to_owned(),
@@ -128,7 +157,11 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
         ),
         State::Missing | State::Same | State::Different | State::Waiting | State::Left => return None,
     };
-    Some(ObjectFailure { object, reason, message })
+    Some(ObjectFailure {
+        object,
+        reason,
+        message,
+    })
 }
 
 /// The action that a state asks for; nothing for what is left alone.
@@ -146,7 +179,10 @@ fn stage(object: &ObjectRef) -> usize {
     match (object.group.as_str(), object.kind.as_str()) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") | ("", "Namespace") => 0,
         ("rbac.authorization.k8s.io", "ClusterRole") => 1,
-        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => 3,
+        (
+            "admissionregistration.k8s.io",
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+        ) => 3,
         (_, kind) if kind.ends_with("Class") => 1,
         _ => 2,
     }
@@ -171,8 +207,18 @@ fn order(object: &ObjectRef) -> (usize, usize, &str, &str, Option<&str>, &str) {
         "CronJob",
         "PodDisruptionBudget",
     ];
-    let rank = FIRST.iter().position(|kind| *kind == object.kind).unwrap_or(FIRST.len());
-    (stage(object), rank, &object.group, &object.kind, object.namespace.as_deref(), &object.name)
+    let rank = FIRST
+        .iter()
+        .position(|kind| *kind == object.kind)
+        .unwrap_or(FIRST.len());
+    (
+        stage(object),
+        rank,
+        &object.group,
+        &object.kind,
+        object.namespace.as_deref(),
+        &object.name,
+    )
 }
 
 impl Plan {
@@ -184,11 +230,23 @@ impl Plan {
 
     /// What will be in the cluster while it is carried out: all that is there and all that is to come. Sorted.
     pub fn expected_inventory(&self) -> Vec<InventoryEntry> {
-        let coming = self.stages.iter().flatten().filter(|target| action(&target.state).is_some());
+        let coming = self
+            .stages
+            .iter()
+            .flatten()
+            .filter(|target| action(&target.state).is_some());
         let coming = coming.map(|target| target.manifest.object());
-        let left = self.stages.iter().flatten().filter(|target| action(&target.state).is_none());
+        let left = self
+            .stages
+            .iter()
+            .flatten()
+            .filter(|target| action(&target.state).is_none());
         let left = left.map(|target| target.manifest.object());
-        let kept = left.filter(|object| self.inventory.iter().any(|known| known.identity() == object.identity()));
+        let kept = left.filter(|object| {
+            self.inventory
+                .iter()
+                .any(|known| known.identity() == object.identity())
+        });
         let all: BTreeSet<&ObjectRef> = coming.chain(kept).chain(&self.prune).collect();
         all.into_iter().map(ObjectRef::to_inventory_entry).collect()
     }
@@ -200,10 +258,14 @@ impl Plan {
 
     /// What is about to be done, for the log: everything but what stays as it is.
     pub fn to_records(&self) -> Vec<ActionRecord> {
-        let applied = self.stages.iter().flatten().filter_map(|target| match action(&target.state)? {
-            Action::None => None,
-            action => Some((target.manifest.object(), action)),
-        });
+        let applied = self
+            .stages
+            .iter()
+            .flatten()
+            .filter_map(|target| match action(&target.state)? {
+                Action::None => None,
+                action => Some((target.manifest.object(), action)),
+            });
         let pruned = self.prune.iter().map(|object| (object, Action::Delete));
         let record = |(object, action): (&ObjectRef, Action)| ActionRecord {
             object: object.to_string(),

@@ -6,7 +6,10 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 ///
 /// Best effort: where the kernel says no, the process runs on as any other would; SECURITY.md says what it means.
 pub fn harden() {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     let _ = rustix::process::setrlimit(Resource::Core, none);
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }

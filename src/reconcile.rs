@@ -18,9 +18,11 @@ use crate::notify::Step;
 use crate::observe::observe;
 use crate::plan::{EmptySource, ObjectFailure, PlanError, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
-use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, FetchError, GitUrl, Home, InvalidCredentials, Proxy};
+use crate::source::{
+    self, Credentials, DEFAULT_STEP, Fetch, FetchError, GitUrl, Home, InvalidCredentials, Proxy,
+};
 use crate::store::{Definition, Status, Store, StoreError, text};
-use crate::verify::{Policy, PolicyError, VerifiedRevision, VerifyError, verify};
+use crate::verify::{CommitFacts, Policy, PolicyError, VerifiedRevision, VerifyError, facts, verify};
 use crate::{health, name};
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
@@ -70,6 +72,8 @@ pub struct Failure {
     pub objects: Vec<ObjectFailure>,
     /// What to do next, where the step knows.
     pub advice: Option<String>,
+    /// The commit that was refused; those of a Delivery are known without.
+    pub commit: Option<CommitFacts>,
 }
 
 /// What became of a Delivery.
@@ -107,7 +111,8 @@ pub async fn reconcile_source(
         Store::InCluster(_) => Home::Cluster,
         Store::Folder(_) => Home::ConfigFile,
     };
-    let url = GitUrl::parse(&spec.url, home).map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error))?;
+    let url = GitUrl::parse(&spec.url, home)
+        .map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error))?;
     let credentials = match &spec.secret_ref {
         Some(reference) => {
             let data = context.store.secret(&sibling(key, &reference.name)?).await?;
@@ -124,7 +129,12 @@ pub async fn reconcile_source(
     };
     // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
     let material = match &spec.verify.trust_ref {
-        Some(reference) => Some(context.store.trust(reference.kind, &sibling(key, &reference.name)?).await?),
+        Some(reference) => Some(
+            context
+                .store
+                .trust(reference.kind, &sibling(key, &reference.name)?)
+                .await?,
+        ),
         None => None,
     };
     let policy = Policy::new(spec.verify.mode, material.as_ref())?;
@@ -132,21 +142,43 @@ pub async fn reconcile_source(
     let timeout = spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0);
     let reference = spec.reference.clone();
     let state_dir = context.state_dir.clone();
-    let revision = source::fetch(Fetch { url, reference, credentials, proxy, timeout, state_dir }).await?;
+    let revision = source::fetch(Fetch {
+        url,
+        reference,
+        credentials,
+        proxy,
+        timeout,
+        state_dir,
+    })
+    .await?;
 
-    let commit = revision.commit().to_string();
-    let verified = tokio::task::spawn_blocking(move || verify(&revision, &policy, Timestamp::now()))
+    let verified = tokio::task::spawn_blocking(move || {
+        verify(&revision, &policy, Timestamp::now()).map_err(|error| (error, facts(&revision)))
+    });
+    let verified = verified
         .await
         .map_err(|error| Failure::new(Step::Verify, "Internal", &error))?;
-    verified.map(Arc::new).map_err(|error| {
-        let failure = Failure::from(error);
-        let subject = Subject {
-            object: ObjectName { kind: Kind::GitSource, key: key.clone() },
-            trigger: trigger.as_str().to_owned(),
+    verified.map(Arc::new).map_err(|(error, commit)| {
+        let id = commit.id.clone();
+        let failure = Failure {
             commit: Some(commit),
+            ..Failure::from(error)
+        };
+        let subject = Subject {
+            object: ObjectName {
+                kind: Kind::GitSource,
+                key: key.clone(),
+            },
+            trigger: trigger.as_str().to_owned(),
+            commit: Some(id),
             signer: None,
         };
-        refused(context, subject, &failure, source.status.conditions.get(crate::api::ConditionType::Ready));
+        refused(
+            context,
+            subject,
+            &failure,
+            source.status.conditions.get(crate::api::ConditionType::Ready),
+        );
         failure
     })
 }
@@ -158,13 +190,22 @@ pub async fn reconcile_delivery(
     revision: &Arc<VerifiedRevision>,
     trigger: Trigger,
 ) -> Delivered {
-    let mut delivered = Delivered { result: Ok(()), changes: Vec::new(), inventory: None };
+    let mut delivered = Delivered {
+        result: Ok(()),
+        changes: Vec::new(),
+        inventory: None,
+    };
     let deadline = Instant::now() + delivery_timeout(&delivery.spec);
     let run = run(context, delivery, revision, trigger, deadline, &mut delivered);
     if let Err(failure) = run.await {
         let subject = subject(&delivery.key, revision, trigger);
         if delivered.inventory.is_none() {
-            refused(context, subject, &failure, delivery.status.conditions.get(crate::api::ConditionType::Ready));
+            refused(
+                context,
+                subject,
+                &failure,
+                delivery.status.conditions.get(crate::api::ConditionType::Ready),
+            );
         }
         delivered.result = Err(failure);
     }
@@ -179,7 +220,9 @@ async fn run(
     deadline: Instant,
     delivered: &mut Delivered,
 ) -> Result<(), Failure> {
-    let Definition { key, spec, status, .. } = delivery;
+    let Definition {
+        key, spec, status, ..
+    } = delivery;
     let rendered = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
         .await
         .map_err(|_| Failure::late(Step::Render))??;
@@ -188,14 +231,21 @@ async fn run(
         Some(name) => Actor::ServiceAccount(sibling(key, name)?),
         None => Actor::Itself,
     };
-    let session = context.cluster.session(actor).map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let session = context
+        .cluster
+        .session(actor)
+        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let observed = tokio::time::timeout_at(deadline, observe(&session, rendered, Timestamp::now()))
         .await
         .map_err(|_| Failure::late(Step::Plan))?
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let prune = if spec.prune { Prune::Stale } else { Prune::Nothing };
-    let empty = if spec.allow_empty { EmptySource::Allowed } else { EmptySource::Refused };
+    let empty = if spec.allow_empty {
+        EmptySource::Allowed
+    } else {
+        EmptySource::Refused
+    };
     let plan = plan(observed, &former, prune, empty)?;
 
     // What is about to be made is in the inventory before it is in the cluster: if this process dies in between,
@@ -207,12 +257,21 @@ async fn run(
     }
     delivered.inventory = Some(expected.clone());
     if writes {
-        let intended = context.audit.record(plan, subject(key, revision, trigger), Timestamp::now())?;
+        let intended = context
+            .audit
+            .record(plan, subject(key, revision, trigger), Timestamp::now())?;
         let applied = apply::apply(&session, intended, key).await;
         let records = applied.to_records();
-        let apply::Applied { intent, changes, failures, inventory } = applied;
+        let apply::Applied {
+            intent,
+            changes,
+            failures,
+            inventory,
+        } = applied;
         let result = if failures.is_empty() { "applied" } else { "failed" };
-        context.audit.complete(intent, result, records, Timestamp::now())?;
+        context
+            .audit
+            .complete(intent, result, records, Timestamp::now())?;
         delivered.changes = changes;
         if inventory != expected {
             keep_inventory(context, key, status, &inventory).await?;
@@ -244,11 +303,16 @@ async fn prepare(
         let files = Files::new(revision.tree(), &keys).map_err(RenderError::Files)?;
         render(&files, &rendering)
     });
-    Ok(rendered.await.map_err(|error| Failure::new(Step::Render, "Internal", &error))??)
+    Ok(rendered
+        .await
+        .map_err(|error| Failure::new(Step::Render, "Internal", &error))??)
 }
 
 async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys, Failure> {
-    let reference = spec.decryption.as_ref().and_then(|decryption| decryption.secret_ref.as_ref());
+    let reference = spec
+        .decryption
+        .as_ref()
+        .and_then(|decryption| decryption.secret_ref.as_ref());
     match (reference, &context.age_keys) {
         (Some(reference), _) => {
             let data = context.store.secret(&sibling(key, &reference.name)?).await?;
@@ -269,10 +333,18 @@ async fn keep_inventory(
 ) -> Result<(), Failure> {
     match &context.store {
         Store::InCluster(_) => {
-            let status = DeliveryStatus { inventory: inventory.to_vec(), ..status.clone() };
+            let status = DeliveryStatus {
+                inventory: inventory.to_vec(),
+                ..status.clone()
+            };
             context.store.publish(key, Status::Delivery(&status)).await?;
         }
-        Store::Folder(_) => context.store.keep_inventory(&context.cluster, key, inventory).await?,
+        Store::Folder(_) => {
+            context
+                .store
+                .keep_inventory(&context.cluster, key, inventory)
+                .await?
+        }
     }
     Ok(())
 }
@@ -282,19 +354,27 @@ pub async fn prune_all(
     context: &Context,
     delivery: &Definition<DeliverySpec, DeliveryStatus>,
 ) -> Result<Vec<Change>, Failure> {
-    let Definition { key, spec, status, .. } = delivery;
+    let Definition {
+        key, spec, status, ..
+    } = delivery;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let actor = match &spec.service_account_name {
         Some(name) => Actor::ServiceAccount(sibling(key, name)?),
         None => Actor::Itself,
     };
-    let session = context.cluster.session(actor).map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let session = context
+        .cluster
+        .session(actor)
+        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let nothing = observe(&session, Rendered::nothing(), Timestamp::now())
         .await
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let plan = plan(nothing, &former, Prune::Stale, EmptySource::Allowed)?;
     let subject = Subject {
-        object: ObjectName { kind: Kind::Delivery, key: key.clone() },
+        object: ObjectName {
+            kind: Kind::Delivery,
+            key: key.clone(),
+        },
         trigger: "deletion".to_owned(),
         commit: None,
         signer: None,
@@ -302,20 +382,38 @@ pub async fn prune_all(
     let intended = context.audit.record(plan, subject, Timestamp::now())?;
     let applied = apply::apply(&session, intended, key).await;
     let records = applied.to_records();
-    let result = if applied.failures.is_empty() { "applied" } else { "failed" };
-    context.audit.complete(applied.intent, result, records, Timestamp::now())?;
-    if applied.failures.is_empty() { Ok(applied.changes) } else { Err(Failure::objects(Step::Apply, applied.failures)) }
+    let result = if applied.failures.is_empty() {
+        "applied"
+    } else {
+        "failed"
+    };
+    context
+        .audit
+        .complete(applied.intent, result, records, Timestamp::now())?;
+    if applied.failures.is_empty() {
+        Ok(applied.changes)
+    } else {
+        Err(Failure::objects(Step::Apply, applied.failures))
+    }
 }
 
 /// How long one reconcile may take: as the spec says, or the interval less 30 s, and never under 30 s.
 fn delivery_timeout(spec: &DeliverySpec) -> Duration {
-    let from_interval = || spec.interval.duration().saturating_sub(MIN_DELIVERY_TIMEOUT).max(MIN_DELIVERY_TIMEOUT);
+    let from_interval = || {
+        spec.interval
+            .duration()
+            .saturating_sub(MIN_DELIVERY_TIMEOUT)
+            .max(MIN_DELIVERY_TIMEOUT)
+    };
     spec.timeout.map_or_else(from_interval, |timeout| timeout.0)
 }
 
 fn subject(key: &Key, revision: &VerifiedRevision, trigger: Trigger) -> Subject {
     Subject {
-        object: ObjectName { kind: Kind::Delivery, key: key.clone() },
+        object: ObjectName {
+            kind: Kind::Delivery,
+            key: key.clone(),
+        },
         trigger: trigger.as_str().to_owned(),
         commit: Some(revision.commit().id.clone()),
         signer: Some(revision.verification().to_string()),
@@ -345,23 +443,54 @@ fn sibling(key: &Key, name: &str) -> Result<Key, name::InvalidName> {
 
 impl Failure {
     fn new(step: Step, reason: &str, error: &dyn std::error::Error) -> Self {
-        Self { step, reason: reason.to_owned(), message: crate::chain(error), objects: Vec::new(), advice: None }
+        Self {
+            step,
+            reason: reason.to_owned(),
+            message: crate::chain(error),
+            objects: Vec::new(),
+            advice: None,
+            commit: None,
+        }
     }
 
     fn late(step: Step) -> Self {
         let message = "failed to finish in time; raise spec.timeout if that is how long it takes".to_owned();
-        Self { step, reason: "Timeout".to_owned(), message, objects: Vec::new(), advice: None }
+        Self {
+            step,
+            reason: "Timeout".to_owned(),
+            message,
+            objects: Vec::new(),
+            advice: None,
+            commit: None,
+        }
     }
 
     fn cluster(step: Step, error: &ClusterError) -> Self {
         let message = error.describe(Sensitivity::Sensitive);
-        Self { step, reason: error.reason().to_owned(), message, objects: Vec::new(), advice: None }
+        Self {
+            step,
+            reason: error.reason().to_owned(),
+            message,
+            objects: Vec::new(),
+            advice: None,
+            commit: None,
+        }
     }
 
     fn objects(step: Step, objects: Vec<ObjectFailure>) -> Self {
-        let reason = objects.first().map_or("Failed", |failure| failure.reason.as_str()).to_owned();
+        let reason = objects
+            .first()
+            .map_or("Failed", |failure| failure.reason.as_str())
+            .to_owned();
         let listed: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        Self { step, reason, message: listed.join("; "), objects, advice: None }
+        Self {
+            step,
+            reason,
+            message: listed.join("; "),
+            objects,
+            advice: None,
+            commit: None,
+        }
     }
 }
 
@@ -392,7 +521,10 @@ impl From<InvalidCredentials> for Failure {
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         let advice = Some(error.advice().to_owned());
-        Self { advice, ..Self::new(Step::Fetch, error.reason(), &error) }
+        Self {
+            advice,
+            ..Self::new(Step::Fetch, error.reason(), &error)
+        }
     }
 }
 
@@ -410,7 +542,11 @@ impl From<KeyError> for Failure {
 
 impl From<RenderError> for Failure {
     fn from(error: RenderError) -> Self {
-        let step = if error.reason() == "DecryptionFailed" { Step::Open } else { Step::Render };
+        let step = if error.reason() == "DecryptionFailed" {
+            Step::Open
+        } else {
+            Step::Render
+        };
         Self::new(step, error.reason(), &error)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use manifest_yaml::{Exposed, Mapping, Sensitive, Value};
+use manifest_yaml::{Exposed, Mapping, Schema, Sensitive, Value};
 use zeroize::Zeroizing;
 
 use crate::api::{CommonMetadata, DeliverySpec};
@@ -105,7 +105,10 @@ impl RenderError {
 impl Folder {
     /// The folder that a spec names, as Flux reads it: `./apps/`, `apps` and `/apps` are one.
     pub fn parse(path: &str) -> Result<Self, FilesError> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let parts: Vec<&str> = path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .collect();
         if parts.contains(&"..") || path.contains(['\0', '\\']) {
             return Err(FilesError::PathEscapes(path.to_owned()));
         }
@@ -143,7 +146,7 @@ pub fn render(files: &Files<'_>, rendering: &Rendering) -> Result<Rendered, Rend
         }
     } else {
         for path in files.manifests_below(folder)? {
-            for value in files.documents(&path)? {
+            for value in files.documents(&path, Schema::Kubernetes)? {
                 unroll(value, &path, &mut manifests)?;
             }
         }
@@ -154,16 +157,26 @@ pub fn render(files: &Files<'_>, rendering: &Rendering) -> Result<Rendered, Rend
         refuse_sensitive_names(manifest)?;
     }
     let mut seen = BTreeSet::new();
-    if let Some(twice) = manifests.iter().find(|manifest| !seen.insert(manifest.object.identity())) {
+    if let Some(twice) = manifests
+        .iter()
+        .find(|manifest| !seen.insert(manifest.object.identity()))
+    {
         return Err(RenderError::Duplicate(twice.object.to_string()));
     }
     drop(seen);
-    Ok(Rendered { manifests, target_namespace: rendering.target_namespace.clone() })
+    Ok(Rendered {
+        manifests,
+        target_namespace: rendering.target_namespace.clone(),
+    })
 }
 
 fn has_kustomization(files: &Files<'_>, folder: &str) -> Result<bool, FilesError> {
     for name in KUSTOMIZATION_FILES {
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        let path = if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{folder}/{name}")
+        };
         if files.entry(&path)?.is_some() {
             return Ok(true);
         }
@@ -173,23 +186,40 @@ fn has_kustomization(files: &Files<'_>, folder: &str) -> Result<bool, FilesError
 
 /// Takes a document for an object, and a `List` for its items, as kubectl does.
 fn unroll(value: Value, place: &str, manifests: &mut Vec<Manifest>) -> Result<(), RenderError> {
-    let not_an_object = |reason| RenderError::NotAnObject { place: place.to_owned(), reason };
-    let Value::Mapping(mut mapping) = value else { return Err(not_an_object("a document is not a map")) };
+    let not_an_object = |reason| RenderError::NotAnObject {
+        place: place.to_owned(),
+        reason,
+    };
+    let Value::Mapping(mut mapping) = value else {
+        return Err(not_an_object("a document is not a map"));
+    };
     let kind = required(&mapping, &["kind"], place)?;
     let api_version = required(&mapping, &["apiVersion"], place)?;
     // kubectl unrolls what is called List and has items.
     if kind.ends_with("List") && matches!(mapping.get("items"), Some(Value::Sequence(_))) {
         if let Some(Value::Sequence(items)) = mapping.remove("items") {
-            return items.into_iter().try_for_each(|item| unroll(item, place, manifests));
+            return items
+                .into_iter()
+                .try_for_each(|item| unroll(item, place, manifests));
         }
     }
     let name = match required(&mapping, &["metadata", "name"], place) {
-        Err(RenderError::NotAnObject { .. }) if mapping.get("metadata").and_then(|metadata| metadata.get_path(&["generateName"])).is_some() => {
-            return Err(not_an_object("metadata.generateName makes a new object at every apply; give it a name"));
+        Err(RenderError::NotAnObject { .. })
+            if mapping
+                .get("metadata")
+                .and_then(|metadata| metadata.get_path(&["generateName"]))
+                .is_some() =>
+        {
+            return Err(not_an_object(
+                "metadata.generateName makes a new object at every apply; give it a name",
+            ));
         }
         other => other?,
     };
-    let namespace = match mapping.get("metadata").and_then(|metadata| metadata.get_path(&["namespace"])) {
+    let namespace = match mapping
+        .get("metadata")
+        .and_then(|metadata| metadata.get_path(&["namespace"]))
+    {
         None | Some(Value::Null) => None,
         Some(_) => Some(required(&mapping, &["metadata", "namespace"], place)?),
     };
@@ -198,7 +228,16 @@ fn unroll(value: Value, place: &str, manifests: &mut Vec<Manifest>) -> Result<()
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let (group, version) = (group.to_owned(), version.to_owned());
-    manifests.push(Manifest { object: ObjectRef { group, version, kind, namespace, name }, body: mapping.into() });
+    manifests.push(Manifest {
+        object: ObjectRef {
+            group,
+            version,
+            kind,
+            namespace,
+            name,
+        },
+        body: mapping.into(),
+    });
     Ok(())
 }
 
@@ -208,12 +247,16 @@ fn required(mapping: &Mapping, path: &[&str], place: &str) -> Result<String, Ren
     for key in path.iter().skip(1) {
         value = value.and_then(|value| value.as_mapping()?.get(key));
     }
-    let reason = |missing: &'static str| RenderError::NotAnObject { place: place.to_owned(), reason: missing };
+    let reason = |missing: &'static str| RenderError::NotAnObject {
+        place: place.to_owned(),
+        reason: missing,
+    };
     match value {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(Value::Sensitive(_)) => {
-            Err(RenderError::SensitiveName { place: place.to_owned(), path: path.join(".") })
-        }
+        Some(Value::Sensitive(_)) => Err(RenderError::SensitiveName {
+            place: place.to_owned(),
+            path: path.join("."),
+        }),
         _ => Err(reason(match path.last() {
             Some(&"kind") => "it has no kind, so it is no Kubernetes object",
             Some(&"apiVersion") => "it has no apiVersion, so it is no Kubernetes object",
@@ -231,17 +274,26 @@ fn seal_secret(manifest: &mut Manifest) -> Result<(), RenderError> {
         return Ok(());
     }
     let place = manifest.object.to_string();
-    let Some(body) = manifest.body.as_mapping_mut() else { return Ok(()) };
-    let wrong = |reason| RenderError::NotAnObject { place: place.clone(), reason };
+    let Some(body) = manifest.body.as_mapping_mut() else {
+        return Ok(());
+    };
+    let wrong = |reason| RenderError::NotAnObject {
+        place: place.clone(),
+        reason,
+    };
     let mut data = Mapping::new();
     match body.remove("data") {
         None | Some(Value::Null) => {}
         Some(Value::Mapping(entries)) => {
             for (key, value) in entries {
                 let text = secret_text(value).ok_or_else(|| wrong("a value below data is not a string"))?;
-                let compact: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+                let compact: Zeroizing<String> =
+                    Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
                 let bytes = BASE64.decode(compact.as_bytes()).map(Zeroizing::new);
-                let bytes = bytes.map_err(|_| RenderError::NotBase64 { object: place.clone(), key: key.clone() })?;
+                let bytes = bytes.map_err(|_| RenderError::NotBase64 {
+                    object: place.clone(),
+                    key: key.clone(),
+                })?;
                 data.insert(key, sealed(&bytes));
             }
         }
@@ -251,7 +303,8 @@ fn seal_secret(manifest: &mut Manifest) -> Result<(), RenderError> {
         None | Some(Value::Null) => {}
         Some(Value::Mapping(entries)) => {
             for (key, value) in entries {
-                let text = secret_text(value).ok_or_else(|| wrong("a value below stringData is not a string"))?;
+                let text =
+                    secret_text(value).ok_or_else(|| wrong("a value below stringData is not a string"))?;
                 data.insert(key, sealed(text.as_bytes()));
             }
         }
@@ -282,9 +335,17 @@ fn sealed(bytes: &[u8]) -> Value {
 /// Adds common metadata and our labels; ours cannot be overridden.
 fn add_metadata(manifest: &mut Manifest, rendering: &Rendering) -> Result<(), RenderError> {
     let place = manifest.object.to_string();
-    let wrong = |reason| RenderError::NotAnObject { place: place.clone(), reason };
-    let metadata = manifest.body.as_mapping_mut().and_then(|body| body.get_mut("metadata"));
-    let metadata = metadata.and_then(Value::as_mapping_mut).ok_or_else(|| wrong("metadata is not a map"))?;
+    let wrong = |reason| RenderError::NotAnObject {
+        place: place.clone(),
+        reason,
+    };
+    let metadata = manifest
+        .body
+        .as_mapping_mut()
+        .and_then(|body| body.get_mut("metadata"));
+    let metadata = metadata
+        .and_then(Value::as_mapping_mut)
+        .ok_or_else(|| wrong("metadata is not a map"))?;
     let CommonMetadata { labels, annotations } = &rendering.common_metadata;
     let mut add = |field: &'static str, entries: Vec<(&str, String)>| {
         if entries.is_empty() {
@@ -294,28 +355,45 @@ fn add_metadata(manifest: &mut Manifest, rendering: &Rendering) -> Result<(), Re
             metadata.remove(field);
         }
         let map = metadata.get_or_insert_with(field, || Mapping::new().into());
-        let map = map.as_mapping_mut().ok_or_else(|| wrong("metadata.labels or metadata.annotations is not a map"))?;
+        let map = map
+            .as_mapping_mut()
+            .ok_or_else(|| wrong("metadata.labels or metadata.annotations is not a map"))?;
         for (key, value) in entries {
             map.insert(key, value.into());
         }
         Ok::<_, RenderError>(())
     };
-    let mut labels: Vec<_> = labels.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    let mut labels: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()))
+        .collect();
     if let Some(Key { namespace, name }) = &rendering.owner {
         labels.push((DELIVERY_LABEL, label_value(name)));
         labels.push((NAMESPACE_LABEL, label_value(namespace)));
     }
     add("labels", labels)?;
-    add("annotations", annotations.iter().map(|(key, value)| (key.as_str(), value.clone())).collect())
+    add(
+        "annotations",
+        annotations
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.clone()))
+            .collect(),
+    )
 }
 
 /// Labels are shown everywhere: in lists, metrics, events. None may come from a sealed value.
 fn refuse_sensitive_names(manifest: &Manifest) -> Result<(), RenderError> {
-    let labels = manifest.body.get_path(&["metadata", "labels"]).and_then(Value::as_mapping);
+    let labels = manifest
+        .body
+        .get_path(&["metadata", "labels"])
+        .and_then(Value::as_mapping);
     for (key, value) in labels.into_iter().flat_map(Mapping::iter) {
         if value.is_sensitive() {
             let path = format!("metadata.labels[{key}]");
-            return Err(RenderError::SensitiveName { place: manifest.object.to_string(), path });
+            return Err(RenderError::SensitiveName {
+                place: manifest.object.to_string(),
+                path,
+            });
         }
     }
     Ok(())
@@ -324,7 +402,10 @@ fn refuse_sensitive_names(manifest: &Manifest) -> Result<(), RenderError> {
 impl Rendered {
     /// No objects, for a Delivery that is deleted.
     pub(crate) fn nothing() -> Self {
-        Self { manifests: Vec::new(), target_namespace: None }
+        Self {
+            manifests: Vec::new(),
+            target_namespace: None,
+        }
     }
 
     /// The objects, in the order of the files.
@@ -351,18 +432,27 @@ impl Manifest {
 
     /// Whether anything in it is secret.
     pub fn sensitivity(&self) -> Sensitivity {
-        if self.object.is_secret() || self.body.is_sensitive() { Sensitivity::Sensitive } else { Sensitivity::Clear }
+        if self.object.is_secret() || self.body.is_sensitive() {
+            Sensitivity::Sensitive
+        } else {
+            Sensitivity::Clear
+        }
     }
 
     /// An annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.body.get_path(&["metadata", "annotations", key]).and_then(Value::as_str)
+        self.body
+            .get_path(&["metadata", "annotations", key])
+            .and_then(Value::as_str)
     }
 
     /// Puts it into a namespace, or takes it out of one, once its kind is known to want that.
     pub(crate) fn set_namespace(&mut self, namespace: Option<&str>) {
         self.object.namespace = namespace.map(str::to_owned);
-        let metadata = self.body.as_mapping_mut().and_then(|body| body.get_mut("metadata"));
+        let metadata = self
+            .body
+            .as_mapping_mut()
+            .and_then(|body| body.get_mut("metadata"));
         if let Some(metadata) = metadata.and_then(Value::as_mapping_mut) {
             match namespace {
                 Some(namespace) => drop(metadata.insert("namespace", namespace.into())),

@@ -74,7 +74,11 @@ impl StoreError {
 
     fn cluster(action: &'static str, key: &Key, error: &ClusterError) -> Self {
         // Displayed without the server's message: this is about Secrets more often than not.
-        Self::Cluster { action, key: key.clone(), message: error.to_string() }
+        Self::Cluster {
+            action,
+            key: key.clone(),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -117,7 +121,10 @@ impl Store {
         match (self, kind) {
             (_, TrustKind::Secret) => {
                 let data = self.secret(key).await?;
-                Ok(data.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect())
+                Ok(data
+                    .iter()
+                    .map(|(name, bytes)| (name.clone(), bytes.to_vec()))
+                    .collect())
             }
             (Self::InCluster(store), TrustKind::ConfigMap) => store.config_map(key).await,
             (Self::Folder(folder), TrustKind::ConfigMap) => folder.config_map(key),

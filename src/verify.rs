@@ -48,11 +48,10 @@ pub enum PolicyError {
 /// ```compile_fail
 /// use fluxops::verify::{Verification, VerifiedRevision};
 /// fn forge(tree: fluxops::files::Tree) -> VerifiedRevision {
-///     VerifiedRevision { name: "main@sha1:…".into(), tree, verification: Verification::Waived }
+///     VerifiedRevision { commit: todo!(), tree, verification: Verification::Waived }
 /// }
 /// ```
 pub struct VerifiedRevision {
-    name: String,
     commit: CommitFacts,
     tree: Tree,
     verification: Verification,
@@ -67,13 +66,17 @@ pub enum Verification {
     Waived,
 }
 
-/// What people want to know of a commit.
+/// What people want to know of a commit. Only its id is certain before its signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitFacts {
     /// The full id.
     pub id: String,
+    /// The revision as Flux writes it.
+    pub revision: String,
     /// The first line of its message.
-    pub subject: String,
+    pub subject: Option<String>,
+    /// Who wrote it, by the commit's own account.
+    pub author: Option<String>,
 }
 
 /// Why a revision is not trusted.
@@ -114,7 +117,11 @@ impl Policy {
     pub fn new(mode: VerificationMode, material: Option<&TrustMaterial>) -> Result<Self, PolicyError> {
         let trusted = || {
             let material = material.ok_or(PolicyError::NoTrustReference(mode))?;
-            Ok::<_, PolicyError>(TrustStore::parse(material.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?)
+            Ok::<_, PolicyError>(TrustStore::parse(
+                material
+                    .iter()
+                    .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+            )?)
         };
         match mode {
             VerificationMode::History => Err(PolicyError::HistoryUnsupported),
@@ -137,7 +144,10 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
     let head = |trust: &TrustStore| {
         trust
             .verify_commit(&raw, id, now)
-            .map_err(|refusal| VerifyError::Commit { commit: id.to_string(), refusal })
+            .map_err(|refusal| VerifyError::Commit {
+                commit: id.to_string(),
+                refusal,
+            })
     };
     let verification = match policy {
         Policy::Head(trust) => Verification::Signed(head(trust)?),
@@ -154,8 +164,7 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
         refusal: Refusal::from(error),
     })?;
     Ok(VerifiedRevision {
-        name: revision.to_string(),
-        commit: CommitFacts { id: id.to_string(), subject: commit.subject.clone() },
+        commit: facts_of(revision, &commit),
         tree: Tree::git(revision.mirror().path().to_owned(), commit.tree),
         verification,
     })
@@ -168,13 +177,51 @@ fn verify_tag(
     commit: ObjectId,
     now: Timestamp,
 ) -> Result<Signer, VerifyError> {
-    let reference = revision.reference().map_or_else(|| revision.commit().to_string(), ToString::to_string);
-    let tag = revision.tag().ok_or_else(|| VerifyError::NoTag(reference.clone()))?;
+    let reference = revision
+        .reference()
+        .map_or_else(|| revision.commit().to_string(), ToString::to_string);
+    let tag = revision
+        .tag()
+        .ok_or_else(|| VerifyError::NoTag(reference.clone()))?;
     let (id, raw) = read(objects, tag)?;
-    let (signer, target) = trust
-        .verify_tag(&raw, id, &reference, now)
-        .map_err(|refusal| VerifyError::Tag { tag: reference.clone(), refusal })?;
-    if target == commit { Ok(signer) } else { Err(VerifyError::OtherCommit(reference)) }
+    let (signer, target) =
+        trust
+            .verify_tag(&raw, id, &reference, now)
+            .map_err(|refusal| VerifyError::Tag {
+                tag: reference.clone(),
+                refusal,
+            })?;
+    if target == commit {
+        Ok(signer)
+    } else {
+        Err(VerifyError::OtherCommit(reference))
+    }
+}
+
+/// What a fetched commit says of itself, for the message that it is refused.
+pub fn facts(revision: &Revision) -> CommitFacts {
+    let unknown = || CommitFacts {
+        id: revision.commit().to_string(),
+        revision: revision.to_string(),
+        subject: None,
+        author: None,
+    };
+    let Ok(objects) = revision.objects() else {
+        return unknown();
+    };
+    let Ok((id, raw)) = read(&objects, revision.commit()) else {
+        return unknown();
+    };
+    Commit::parse(&raw, id).map_or_else(|_| unknown(), |commit| facts_of(revision, &commit))
+}
+
+fn facts_of(revision: &Revision, commit: &Commit<'_>) -> CommitFacts {
+    CommitFacts {
+        id: commit.id.to_string(),
+        revision: revision.to_string(),
+        subject: Some(commit.subject.clone()),
+        author: Some(commit.author.name.clone().into_owned()),
+    }
 }
 
 /// The exact bytes of a commit or tag, with the id that they are found under.
@@ -187,7 +234,7 @@ fn read(objects: &Objects, id: Oid) -> Result<(ObjectId, Vec<u8>), VerifyError> 
 impl VerifiedRevision {
     /// `main@sha1:<id>`, as Flux writes it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.commit.revision
     }
 
     /// The commit.
@@ -232,7 +279,13 @@ impl fmt::Display for Verification {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signed(signer) => {
-                write!(formatter, "{}:{} {}", signer_kind(signer.kind), signer.identity, signer.fingerprint)
+                write!(
+                    formatter,
+                    "{}:{} {}",
+                    signer_kind(signer.kind),
+                    signer.identity,
+                    signer.fingerprint
+                )
             }
             Self::Waived => formatter.write_str("waived"),
         }

@@ -34,7 +34,9 @@ pub enum AuditError {
     #[error("failed to lock {}: another fluxops uses this state directory; give each its own --state-dir", .0.display())]
     Locked(PathBuf),
     /// What is there is not the chain that was written.
-    #[error("failed to continue the audit log: its chain is broken; look at it with `fluxops audit verify`, then move it away to start a new one")]
+    #[error(
+        "failed to continue the audit log: its chain is broken; look at it with `fluxops audit verify`, then move it away to start a new one"
+    )]
     Broken(#[source] ChainBreak),
 }
 
@@ -60,13 +62,22 @@ impl AuditLog {
     /// Opens or begins the log: checks the chain, closes what the last process left open.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Self, AuditError> {
         let lock_path = directory.join("audit.lock");
-        let lock = private().write(true).create(true).truncate(false).open(&lock_path).map_err(io_error("lock", &lock_path))?;
+        let lock = private()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(io_error("lock", &lock_path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| AuditError::Locked(lock_path))?;
 
         let path = directory.join(CURRENT_FILE);
         let chain = verify_chain(directory).map_err(AuditError::Broken)?;
-        let mut file = private().append(true).create(true).open(&path).map_err(io_error("open", &path))?;
+        let mut file = private()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
         let bytes = file.metadata().map_err(io_error("open", &path))?.len();
         let torn = chain.torn_tail.as_ref().map(|tail| Event::Torn {
             bytes: tail.len() as u64,
@@ -77,14 +88,24 @@ impl AuditLog {
         }
         let log = Self {
             directory: directory.to_owned(),
-            state: Mutex::new(State { file, bytes, sequence: chain.records, head: chain.head }),
+            state: Mutex::new(State {
+                file,
+                bytes,
+                sequence: chain.records,
+                head: chain.head,
+            }),
             _lock: lock,
         };
-        for event in torn.into_iter().chain([Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() }]) {
+        for event in torn.into_iter().chain([Event::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }]) {
             log.append(event, now)?;
         }
         for intent in open_intents(directory)? {
-            tracing::warn!(intent, "the last process died between an intent and its outcome; reconciling will converge");
+            tracing::warn!(
+                intent,
+                "the last process died between an intent and its outcome; reconciling will converge"
+            );
             log.append(Event::Interrupted { intent }, now)?;
         }
         Ok(log)
@@ -92,9 +113,15 @@ impl AuditLog {
 
     /// Puts a plan on record; what comes back is the permission to apply it.
     pub fn record(&self, plan: Plan, subject: Subject, now: Timestamp) -> Result<Intended, AuditError> {
-        let event = Event::Intent { subject: subject.clone(), actions: plan.to_records() };
+        let event = Event::Intent {
+            subject: subject.clone(),
+            actions: plan.to_records(),
+        };
         let sequence = self.append(event, now)?;
-        Ok(Intended { plan, intent: Intent { sequence, subject } })
+        Ok(Intended {
+            plan,
+            intent: Intent { sequence, subject },
+        })
     }
 
     /// Records how an intent ended.
@@ -106,7 +133,12 @@ impl AuditLog {
         now: Timestamp,
     ) -> Result<(), AuditError> {
         let Intent { sequence, subject } = intent;
-        let event = Event::Outcome { intent: sequence, subject, result: result.to_owned(), actions };
+        let event = Event::Outcome {
+            intent: sequence,
+            subject,
+            result: result.to_owned(),
+            actions,
+        };
         self.append(event, now).map(drop)
     }
 
@@ -117,7 +149,11 @@ impl AuditLog {
 
     /// The hash of the newest record.
     pub fn head(&self) -> String {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .head
+            .clone()
     }
 
     /// Appends a record and waits until it is on disk.
@@ -128,8 +164,13 @@ impl AuditLog {
             self.rotate(&mut state)?;
         }
         let sequence = state.sequence + 1;
-        let record =
-            Record { schema: SCHEMA, sequence, time: now.to_string(), previous: state.head.clone(), event };
+        let record = Record {
+            schema: SCHEMA,
+            sequence,
+            time: now.to_string(),
+            previous: state.head.clone(),
+            event,
+        };
         let (line, hash) = to_line(&record).map_err(io_error("write", &path))?;
         state.file.write_all(&line).map_err(io_error("write", &path))?;
         state.file.sync_data().map_err(io_error("sync", &path))?;
@@ -144,7 +185,11 @@ impl AuditLog {
         // The name sorts as the chain runs: by the number of the last record in it.
         let aside = self.directory.join(format!("audit-{:012}.jsonl", state.sequence));
         std::fs::rename(&path, &aside).map_err(io_error("rotate", &aside))?;
-        state.file = private().append(true).create_new(true).open(&path).map_err(io_error("rotate", &path))?;
+        state.file = private()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(io_error("rotate", &path))?;
         state.bytes = 0;
         let directory = File::open(&self.directory).map_err(io_error("rotate", &self.directory))?;
         directory.sync_all().map_err(io_error("rotate", &self.directory))

@@ -82,7 +82,11 @@ struct Line {
 
 /// Checks a state directory's whole chain, or one file's, from its first record on.
 pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
-    let mut verified = Verified { records: 0, head: GENESIS.to_owned(), torn_tail: None };
+    let mut verified = Verified {
+        records: 0,
+        head: GENESIS.to_owned(),
+        torn_tail: None,
+    };
     // A single file may begin in the middle of a chain: its first record is then taken as it is.
     let mut anchored = path.is_dir();
     let mut lines = lines(path)?.peekable();
@@ -98,7 +102,11 @@ pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
         let (record, hash) = checked(&line)?;
         let follows = record.previous == verified.head && record.sequence == verified.records + 1;
         if anchored && !follows {
-            return Err(ChainBreak::OutOfOrder { path: line.path, line: line.number, sequence: record.sequence });
+            return Err(ChainBreak::OutOfOrder {
+                path: line.path,
+                line: line.number,
+                sequence: record.sequence,
+            });
         }
         anchored = true;
         verified.records = record.sequence;
@@ -128,25 +136,42 @@ pub fn read(path: &Path) -> Result<Vec<Record>, ChainBreak> {
 /// Whether a line is the record that accounts for the torn line before it.
 fn closes(line: &Line, torn: &Line) -> bool {
     match checked(line) {
-        Ok((Record { event: Event::Torn { bytes, digest }, .. }, _)) => {
-            bytes == torn.bytes.len() as u64 && digest == sha256(&torn.bytes)
-        }
+        Ok((
+            Record {
+                event: Event::Torn { bytes, digest },
+                ..
+            },
+            _,
+        )) => bytes == torn.bytes.len() as u64 && digest == sha256(&torn.bytes),
         _ => false,
     }
 }
 
 fn checked(line: &Line) -> Result<(Record, String), ChainBreak> {
-    let not_a_record = || ChainBreak::NotARecord { path: line.path.clone(), line: line.number };
+    let not_a_record = || ChainBreak::NotARecord {
+        path: line.path.clone(),
+        line: line.number,
+    };
     let (body, hash) = split_hash(&line.bytes).ok_or_else(not_a_record)?;
-    let schema = serde_json::from_slice::<SchemaOnly>(&body).map_err(|_| not_a_record())?.schema;
+    let schema = serde_json::from_slice::<SchemaOnly>(&body)
+        .map_err(|_| not_a_record())?
+        .schema;
     if schema > SCHEMA {
-        return Err(ChainBreak::NewerSchema { path: line.path.clone(), line: line.number, schema });
+        return Err(ChainBreak::NewerSchema {
+            path: line.path.clone(),
+            line: line.number,
+            schema,
+        });
     }
     let record: Record = serde_json::from_slice(&body).map_err(|_| not_a_record())?;
     if sha256(&body) == hash {
         Ok((record, hash))
     } else {
-        Err(ChainBreak::Changed { path: line.path.clone(), line: line.number, sequence: record.sequence })
+        Err(ChainBreak::Changed {
+            path: line.path.clone(),
+            line: line.number,
+            sequence: record.sequence,
+        })
     }
 }
 
@@ -164,7 +189,9 @@ fn split_hash(line: &[u8]) -> Option<(Vec<u8>, String)> {
     let mut body = rest.strip_suffix(MEMBER)?.to_vec();
     body.push(b'}');
     let hash = std::str::from_utf8(hash).ok()?;
-    let lower_hex = hash.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let lower_hex = hash
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     lower_hex.then(|| (body, hash.to_owned()))
 }
 
@@ -174,7 +201,11 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// The lines of a log, oldest first, one at a time.
 fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Line, ChainBreak>>, ChainBreak> {
-    let files = if path.is_dir() { files(path)? } else { vec![path.to_owned()] };
+    let files = if path.is_dir() {
+        files(path)?
+    } else {
+        vec![path.to_owned()]
+    };
     let readers = files.into_iter().map(|path| match File::open(&path) {
         Ok(file) => Ok((path, BufReader::new(file))),
         Err(source) => Err(ChainBreak::Io { path, source }),
@@ -196,24 +227,41 @@ fn next_line(reader: &mut BufReader<File>, path: &Path, number: u64) -> Result<O
         .by_ref()
         .take(limit)
         .read_until(b'\n', &mut bytes)
-        .map_err(|source| ChainBreak::Io { path: path.to_owned(), source })?;
+        .map_err(|source| ChainBreak::Io {
+            path: path.to_owned(),
+            source,
+        })?;
     if read > MAX_LINE_BYTES {
-        return Err(ChainBreak::NotARecord { path: path.to_owned(), line: number });
+        return Err(ChainBreak::NotARecord {
+            path: path.to_owned(),
+            line: number,
+        });
     }
     let complete = bytes.last() == Some(&b'\n');
     if complete {
         bytes.pop();
     }
-    Ok((read > 0).then(|| Line { path: path.to_owned(), number, bytes, complete }))
+    Ok((read > 0).then(|| Line {
+        path: path.to_owned(),
+        number,
+        bytes,
+        complete,
+    }))
 }
 
 /// The files of a log, oldest first.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, ChainBreak> {
-    let failed = |source| ChainBreak::Io { path: directory.to_owned(), source };
+    let failed = |source| ChainBreak::Io {
+        path: directory.to_owned(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with("audit-") && name.ends_with(".jsonl")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("audit-") && name.ends_with(".jsonl"))
+        {
             files.push(directory.join(name));
         }
     }

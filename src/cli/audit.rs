@@ -51,7 +51,11 @@ fn log(arguments: &LogArguments, console: &mut Console<'_>) -> Result<Exit, Comm
         }
         Format::Text => {
             let rows: Vec<_> = records.iter().map(row).collect();
-            table(console.output, &["#", "TIME", "EVENT", "OBJECT", "COMMIT", "SIGNER", "WHAT"], &rows)?;
+            table(
+                console.output,
+                &["#", "TIME", "EVENT", "OBJECT", "COMMIT", "SIGNER", "WHAT"],
+                &rows,
+            )?;
         }
     }
     Ok(Exit::Success)
@@ -62,11 +66,23 @@ fn row(record: &Record) -> Vec<String> {
     let (event, subject, what) = match &record.event {
         Event::Started { version } => ("started", None, format!("fluxops {version}")),
         Event::Intent { subject, actions } => ("intent", Some(subject), format!("{} changes", actions.len())),
-        Event::Outcome { subject, result, actions, intent } => {
-            ("outcome", Some(subject), format!("{result}, {} changes, intent {intent}", actions.len()))
-        }
+        Event::Outcome {
+            subject,
+            result,
+            actions,
+            intent,
+        } => (
+            "outcome",
+            Some(subject),
+            format!("{result}, {} changes, intent {intent}", actions.len()),
+        ),
         Event::Interrupted { intent } => ("interrupted", None, format!("intent {intent} has no outcome")),
-        Event::Refused { subject, step, reason, .. } => ("refused", Some(subject), format!("{step}: {reason}")),
+        Event::Refused {
+            subject,
+            step,
+            reason,
+            ..
+        } => ("refused", Some(subject), format!("{step}: {reason}")),
         Event::TrustChanged { subject, digest } => ("trust", Some(subject), digest.clone()),
         Event::Torn { bytes, .. } => ("torn", None, format!("{bytes} bytes were cut off")),
     };
@@ -93,9 +109,16 @@ fn verify(arguments: &LogArguments, console: &mut Console<'_>) -> Result<Exit, C
                     writeln!(console.output, "{json}")?;
                 }
                 Format::Text => {
-                    writeln!(console.output, "the chain holds: {} records, head {}", verified.records, verified.head)?;
+                    writeln!(
+                        console.output,
+                        "the chain holds: {} records, head {}",
+                        verified.records, verified.head
+                    )?;
                     if verified.torn_tail.is_some() {
-                        writeln!(console.output, "the last line is cut off; the next start accounts for it")?;
+                        writeln!(
+                            console.output,
+                            "the last line is cut off; the next start accounts for it"
+                        )?;
                     }
                 }
             }

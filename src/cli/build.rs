@@ -25,7 +25,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
-    let Arguments { directory, show_secrets, age_key_file } = arguments;
+    let Arguments {
+        directory,
+        show_secrets,
+        age_key_file,
+    } = arguments;
     let keys = match age_key_file {
         Some(path) => Keys::parse([read_secret_file(path)?.as_str()]).map_err(CommandError::unusable)?,
         None => Keys::default(),
@@ -39,7 +43,8 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     };
     let tree = Tree::folder(&root);
     let files = Files::new(&tree, &keys).map_err(CommandError::unusable)?;
-    let rendered = render(&files, &rendering).map_err(|error| CommandError::new(Exit::Negative, crate::chain(&error)))?;
+    let rendered = render(&files, &rendering)
+        .map_err(|error| CommandError::new(Exit::Negative, crate::chain(&error)))?;
     for (index, manifest) in rendered.manifests().iter().enumerate() {
         if index > 0 {
             writeln!(console.output, "---")?;
@@ -57,9 +62,15 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
 /// The root that paths may not leave, and the folder below it: in a Git work tree its top, as in the cluster.
 fn root_and_folder(directory: &Path) -> Result<(PathBuf, String), CommandError> {
     let directory = directory.canonicalize().map_err(|error| {
-        CommandError::new(Exit::Unusable, format!("failed to open {}: {error}", directory.display()))
+        CommandError::new(
+            Exit::Unusable,
+            format!("failed to open {}: {error}", directory.display()),
+        )
     })?;
-    let root = directory.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&directory);
+    let root = directory
+        .ancestors()
+        .find(|above| above.join(".git").exists())
+        .unwrap_or(&directory);
     let folder = directory.strip_prefix(root).unwrap_or(Path::new(""));
     Ok((root.to_owned(), folder.to_string_lossy().into_owned()))
 }

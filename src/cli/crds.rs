@@ -21,7 +21,10 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         for (name, document) in documents()? {
             let path = folder.join(name);
             std::fs::write(&path, document).map_err(|error| {
-                CommandError::new(Exit::Unusable, format!("failed to write {}: {error}", path.display()))
+                CommandError::new(
+                    Exit::Unusable,
+                    format!("failed to write {}: {error}", path.display()),
+                )
             })?;
             writeln!(console.output, "{}", path.display())?;
         }
@@ -39,14 +42,40 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
 /// The definitions, each with the name of its file.
 fn documents() -> Result<Vec<(String, String)>, CommandError> {
     let definitions = custom_resource_definitions();
-    let document = |definition: CustomResourceDefinition| {
+    let document = |mut definition: CustomResourceDefinition| {
+        describe_kind(&mut definition);
         let json = serde_json::to_vec(&definition).map_err(CommandError::unusable)?;
         let limits = manifest_yaml::Limits::default();
         let parsed = manifest_yaml::from_json(&json, &limits).map_err(CommandError::unusable)?;
-        let yaml = parsed.first().map(|document| manifest_yaml::to_yaml_masked(&document.value)).unwrap_or_default();
-        Ok((format!("{}.yaml", definition.metadata.name.unwrap_or_default()), yaml))
+        let yaml = parsed
+            .first()
+            .map(|document| manifest_yaml::to_yaml_masked(&document.value))
+            .unwrap_or_default();
+        Ok((
+            format!("{}.yaml", definition.metadata.name.unwrap_or_default()),
+            yaml,
+        ))
     };
     definitions.into_iter().map(document).collect()
+}
+
+/// Puts the sentence about a kind, which stands at its spec, where `kubectl explain KIND` shows it: kube's derive
+/// writes there only that the type was generated.
+fn describe_kind(definition: &mut CustomResourceDefinition) {
+    for version in &mut definition.spec.versions {
+        let Some(schema) = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
+        else {
+            continue;
+        };
+        let of_spec = schema
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.get("spec")?.description.clone());
+        schema.description = of_spec.or(schema.description.take());
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +97,42 @@ mod tests {
             // The API server refuses additionalProperties beside properties.
             assert!(!document.contains("additionalProperties: false"), "{name}");
         }
+    }
+
+    #[test]
+    fn every_kind_and_field_is_described() {
+        use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+            JSONSchemaProps, JSONSchemaPropsOrArray,
+        };
+        fn undescribed(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
+            if schema
+                .description
+                .as_ref()
+                .is_none_or(|text| text.contains("Auto-generated"))
+            {
+                found.push(path.to_owned());
+            }
+            for (name, property) in schema.properties.iter().flatten() {
+                undescribed(&format!("{path}.{name}"), property, found);
+                if let Some(JSONSchemaPropsOrArray::Schema(item)) = &property.items {
+                    for (inner, property) in item.properties.iter().flatten() {
+                        undescribed(&format!("{path}.{name}[].{inner}"), property, found);
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for mut definition in custom_resource_definitions() {
+            describe_kind(&mut definition);
+            for version in &definition.spec.versions {
+                let schema = version
+                    .schema
+                    .as_ref()
+                    .and_then(|schema| schema.open_api_v3_schema.as_ref())
+                    .unwrap();
+                undescribed(&definition.spec.names.kind, schema, &mut found);
+            }
+        }
+        assert!(found.is_empty(), "without a description: {found:?}");
     }
 }

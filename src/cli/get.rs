@@ -7,11 +7,13 @@ use serde_json::Value as Json;
 
 use super::{ClusterArguments, CommandError, Console, Exit, StateArguments, table};
 use crate::controller::list;
-use crate::name::{KindAndName, Kind, parse_kind};
+use crate::name::{Kind, KindAndName, parse_kind};
 use crate::store::Definitions;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  fluxops get\n  fluxops get delivery/web -n apps -o yaml\n  fluxops get --config-state --state-dir /var/lib/fluxops")]
+#[command(
+    after_help = "Examples:\n  fluxops get\n  fluxops get delivery/web -n apps -o yaml\n  fluxops get --config-state --state-dir /var/lib/fluxops"
+)]
 pub(super) struct Arguments {
     /// A kind, or KIND/NAME [default: all]
     #[arg(value_name = "KIND[/NAME]")]
@@ -56,12 +58,23 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         let cluster = arguments.cluster.find().await?;
         let client = cluster.client().map_err(CommandError::unusable)?;
         let definitions = list(&client).await.map_err(|_| {
-            CommandError::new(Exit::Unusable, "failed to list our objects: is the API server there, and are the CRDs installed?")
+            CommandError::new(
+                Exit::Unusable,
+                "failed to list our objects: is the API server there, and are the CRDs installed?",
+            )
         })?;
-        (from_definitions(&definitions), Some(cluster.default_namespace().to_owned()))
+        (
+            from_definitions(&definitions),
+            Some(cluster.default_namespace().to_owned()),
+        )
     };
-    let namespace = if arguments.all_namespaces { None } else { arguments.namespace.or(default_namespace) };
-    let text = |object: &Json, pointer: &str| object.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+    let namespace = if arguments.all_namespaces {
+        None
+    } else {
+        arguments.namespace.or(default_namespace)
+    };
+    let text =
+        |object: &Json, pointer: &str| object.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
     let chosen: Vec<Json> = objects
         .into_iter()
         .filter(|object| kind.is_none_or(|kind| text(object, "/kind").as_deref() == Some(kind.as_str())))
@@ -76,10 +89,13 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         Some(GetFormat::Yaml) => {
             for object in chosen {
                 let limits = manifest_yaml::Limits::default();
-                let parsed = manifest_yaml::from_json(object.to_string().as_bytes(), &limits).map_err(CommandError::unusable)?;
+                let parsed = manifest_yaml::from_json(object.to_string().as_bytes(), &limits)
+                    .map_err(CommandError::unusable)?;
                 for document in parsed {
                     writeln!(console.output, "---")?;
-                    console.output.write_all(manifest_yaml::to_yaml_masked(&document.value).as_bytes())?;
+                    console
+                        .output
+                        .write_all(manifest_yaml::to_yaml_masked(&document.value).as_bytes())?;
                 }
             }
         }
@@ -96,16 +112,37 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
 }
 
 fn row(object: &Json, wide: Option<GetFormat>) -> Vec<String> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str).unwrap_or("-").to_owned();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Json::as_str)
+            .unwrap_or("-")
+            .to_owned()
+    };
     let conditions = object.pointer("/status/conditions").and_then(Json::as_array);
-    let ready = conditions.and_then(|list| list.iter().find(|condition| condition.get("type") == Some(&"Ready".into())));
-    let of_ready = |key: &str| ready.and_then(|ready| ready.get(key)?.as_str()).unwrap_or("-").to_owned();
+    let ready = conditions.and_then(|list| {
+        list.iter()
+            .find(|condition| condition.get("type") == Some(&"Ready".into()))
+    });
+    let of_ready = |key: &str| {
+        ready
+            .and_then(|ready| ready.get(key)?.as_str())
+            .unwrap_or("-")
+            .to_owned()
+    };
     let revision = match text("/status/revision") {
         none if none == "-" => text("/status/lastAppliedRevision"),
         revision => revision,
     };
     let name = format!("{}/{}", text("/kind").to_lowercase(), text("/metadata/name"));
-    let mut row = vec![text("/metadata/namespace"), name, of_ready("status"), revision, text("/status/signer/identity"), of_ready("message")];
+    let mut row = vec![
+        text("/metadata/namespace"),
+        name,
+        of_ready("status"),
+        revision,
+        text("/status/signer/identity"),
+        of_ready("message"),
+    ];
     if wide.is_some() {
         row.push(text("/status/signer/fingerprint"));
     }
@@ -123,16 +160,33 @@ fn from_definitions(definitions: &Definitions) -> Vec<Json> {
         })
     };
     let sources = definitions.sources.values();
-    let sources = sources.map(|d| object(Kind::GitSource, &d.key, serde_json::json!(d.spec), serde_json::json!(d.status)));
+    let sources = sources.map(|d| {
+        object(
+            Kind::GitSource,
+            &d.key,
+            serde_json::json!(d.spec),
+            serde_json::json!(d.status),
+        )
+    });
     let deliveries = definitions.deliveries.values();
-    let deliveries = deliveries.map(|d| object(Kind::Delivery, &d.key, serde_json::json!(d.spec), serde_json::json!(d.status)));
+    let deliveries = deliveries.map(|d| {
+        object(
+            Kind::Delivery,
+            &d.key,
+            serde_json::json!(d.spec),
+            serde_json::json!(d.status),
+        )
+    });
     sources.chain(deliveries).collect()
 }
 
 fn from_state_dir(state_dir: &Path) -> Result<Vec<Json>, CommandError> {
     let folder = state_dir.join("status");
     let failed = |error: &dyn std::fmt::Display| {
-        CommandError::new(Exit::Unusable, format!("failed to read {}: {error}", folder.display()))
+        CommandError::new(
+            Exit::Unusable,
+            format!("failed to read {}: {error}", folder.display()),
+        )
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|error| failed(&error))? {

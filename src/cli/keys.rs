@@ -61,9 +61,17 @@ fn new(output: Option<&PathBuf>, console: &mut Console<'_>) -> Result<Exit, Comm
         None => console.output.write_all(text.as_bytes())?,
         Some(path) => {
             let failed = |error: std::io::Error| {
-                CommandError::new(Exit::Unusable, format!("failed to write {}: {error}", path.display()))
+                CommandError::new(
+                    Exit::Unusable,
+                    format!("failed to write {}: {error}", path.display()),
+                )
             };
-            let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+            let mut file = std::fs::File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(failed)?;
             file.write_all(text.as_bytes()).map_err(failed)?;
             writeln!(console.output, "Public key: {public}")?;
         }

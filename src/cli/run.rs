@@ -43,7 +43,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
-    let Arguments { config, once, age_key_file, output, state, cluster } = arguments;
+    let Arguments {
+        config,
+        once,
+        age_key_file,
+        output,
+        state,
+        cluster,
+    } = arguments;
     let state_dir = state.state_dir;
     prepare_state_dir(&state_dir)?;
     let age_keys = match &age_key_file {
@@ -64,11 +71,23 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     let notifications = Notifications::open(&state_dir).map_err(CommandError::unusable)?;
     let (store, definitions) = match folder {
         Some((folder, definitions)) => (Store::Folder(folder), definitions),
-        None if once => (Store::InCluster(InCluster::new(cluster.clone())), listed(&cluster).await?),
-        None => (Store::InCluster(InCluster::new(cluster.clone())), Definitions::default()),
+        None if once => (
+            Store::InCluster(InCluster::new(cluster.clone())),
+            listed(&cluster).await?,
+        ),
+        None => (
+            Store::InCluster(InCluster::new(cluster.clone())),
+            Definitions::default(),
+        ),
     };
     let in_cluster = matches!(store, Store::InCluster(_));
-    let context = Arc::new(Context { cluster: cluster.clone(), store, audit, state_dir, age_keys });
+    let context = Arc::new(Context {
+        cluster: cluster.clone(),
+        store,
+        audit,
+        state_dir,
+        age_keys,
+    });
     let controller = Controller::new(context, notifications, definitions);
     if once {
         return print(&controller.once().await, output, console);
@@ -80,7 +99,11 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         let client = cluster.client().map_err(CommandError::unusable)?;
         tokio::spawn(watch(client, sender.clone(), stop.clone()));
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = cluster.name(), "fluxops is running");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        cluster = cluster.name(),
+        "fluxops is running"
+    );
     controller.run(changes, stop).await;
     // Kept until here: a channel without senders would be ready all the time.
     drop(sender);
@@ -98,9 +121,15 @@ async fn listed(cluster: &Cluster) -> Result<Definitions, CommandError> {
 
 fn prepare_state_dir(path: &std::path::Path) -> Result<(), CommandError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|error| {
-        let message = format!("failed to make the state directory {}: {error}; choose one with --state-dir", path.display());
+        let message = format!(
+            "failed to make the state directory {}: {error}; choose one with --state-dir",
+            path.display()
+        );
         CommandError::new(Exit::Unusable, message)
     })
 }
@@ -133,7 +162,11 @@ fn print(lines: &[Line], format: Format, console: &mut Console<'_>) -> Result<Ex
                 ]
             };
             let rows: Vec<_> = lines.iter().map(row).collect();
-            table(console.output, &["OBJECT", "OUTCOME", "REVISION", "SIGNER", "MESSAGE"], &rows)?;
+            table(
+                console.output,
+                &["OBJECT", "OUTCOME", "REVISION", "SIGNER", "MESSAGE"],
+                &rows,
+            )?;
         }
     }
     let all_ready = lines.iter().all(|line| line.outcome != Outcome::NotReady);

@@ -17,7 +17,9 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum SecretsCommand {
     /// Seal files for age recipients
-    #[command(after_help = "Example: fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml")]
+    #[command(
+        after_help = "Example: fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml"
+    )]
     Encrypt(encrypt::Arguments),
     /// Open sealed files and print them
     #[command(after_help = "Example: fluxops secrets decrypt --age-key-file keys.txt secret.yaml")]

@@ -159,7 +159,10 @@ impl Refusal {
             reason: one_word(reply.reason),
             causes: causes
                 .filter(|cause| is_path(&cause.field))
-                .map(|cause| Cause { field: cause.field, reason: one_word(cause.reason) })
+                .map(|cause| Cause {
+                    field: cause.field,
+                    reason: one_word(cause.reason),
+                })
                 .collect(),
             message: reply.message.chars().take(MAX_MESSAGE).collect(),
         }
@@ -172,7 +175,11 @@ impl Refusal {
 
     /// The reason in one word.
     pub fn reason(&self) -> &str {
-        if self.reason.is_empty() { self.status.canonical_reason().unwrap_or("Refused") } else { &self.reason }
+        if self.reason.is_empty() {
+            self.status.canonical_reason().unwrap_or("Refused")
+        } else {
+            &self.reason
+        }
     }
 
     /// The fields that are refused.
@@ -191,21 +198,37 @@ impl Refusal {
 
 /// A reason is one word; what is not could be anything.
 fn one_word(reason: String) -> String {
-    if reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric()) { reason } else { String::new() }
+    if reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        reason
+    } else {
+        String::new()
+    }
 }
 
 /// A field path has no spaces or quotes; what has could hold a value.
 fn is_path(field: &str) -> bool {
     !field.is_empty()
         && field.len() <= 256
-        && field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/()*".contains(&byte))
+        && field
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".[]-_/()*".contains(&byte))
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the API server refused: {} ({})", self.reason(), self.status.as_u16())?;
+        write!(
+            formatter,
+            "the API server refused: {} ({})",
+            self.reason(),
+            self.status.as_u16()
+        )?;
         for (index, cause) in self.causes.iter().enumerate() {
-            write!(formatter, "{} {}", if index == 0 { ":" } else { "," }, cause.field)?;
+            write!(
+                formatter,
+                "{} {}",
+                if index == 0 { ":" } else { "," },
+                cause.field
+            )?;
             if !cause.reason.is_empty() {
                 write!(formatter, " {}", cause.reason)?;
             }
@@ -224,7 +247,8 @@ impl fmt::Debug for Refusal {
 mod tests {
     use super::*;
 
-    const REPLY: &[u8] = br#"{"kind":"Status","message":"Secret \"a\" is invalid: data[k]: Invalid value: \"hunter2\"",
+    const REPLY: &[u8] =
+        br#"{"kind":"Status","message":"Secret \"a\" is invalid: data[k]: Invalid value: \"hunter2\"",
         "reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","field":"data[k]"},
         {"reason":"FieldValueInvalid","field":"is \"hunter2\""}]}}"#;
 
@@ -232,7 +256,10 @@ mod tests {
     fn a_sensitive_object_shows_reason_and_path_alone() {
         let refusal = Refusal::read(StatusCode::UNPROCESSABLE_ENTITY, REPLY);
         let shown = refusal.describe(Sensitivity::Sensitive);
-        assert_eq!(shown, "the API server refused: Invalid (422): data[k] FieldValueInvalid");
+        assert_eq!(
+            shown,
+            "the API server refused: Invalid (422): data[k] FieldValueInvalid"
+        );
         for text in [shown, format!("{refusal:?}"), refusal.to_string()] {
             assert!(!text.contains("hunter2"), "{text}");
         }
@@ -247,6 +274,9 @@ mod tests {
     #[test]
     fn a_reply_that_is_no_status_leaves_the_code() {
         let refusal = Refusal::read(StatusCode::BAD_GATEWAY, b"<html>hunter2</html>");
-        assert_eq!(refusal.describe(Sensitivity::Clear), "the API server refused: Bad Gateway (502)");
+        assert_eq!(
+            refusal.describe(Sensitivity::Clear),
+            "the API server refused: Bad Gateway (502)"
+        );
     }
 }

@@ -12,11 +12,13 @@ use crate::api::{
 };
 use crate::cluster::{Actor, Resource, Scope};
 use crate::name::{Kind, ObjectName, ObjectRef};
-use crate::notify::{self, Changes, ClusterObject, CommitId, Listed, Notifications, Public, Reason, Retry, Step, forge};
+use crate::notify::{
+    self, Changes, ClusterObject, CommitId, Listed, Notifications, Public, Reason, Retry, Step, forge,
+};
 use crate::plan::Action;
 use crate::reconcile::{Context, Delivered, Failure, Trigger};
 use crate::store::{Definition, InvalidDefinition, Status, Store};
-use crate::verify::{Verification, VerifiedRevision};
+use crate::verify::{CommitFacts, Verification, VerifiedRevision};
 
 /// One object of a single run, for its table of results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,7 +59,11 @@ const MAX_NOTE_BYTES: usize = 1024;
 
 impl Reporter {
     pub(super) fn new(context: Arc<Context>, notifications: Notifications) -> Self {
-        Self { context, notifications, lines: Vec::new() }
+        Self {
+            context,
+            notifications,
+            lines: Vec::new(),
+        }
     }
 
     pub(super) fn into_lines(self) -> Vec<Line> {
@@ -70,9 +76,13 @@ impl Reporter {
         source: &SourceDefinition,
         trigger: Trigger,
         took: Duration,
+        next: Duration,
         result: &Result<Arc<VerifiedRevision>, Failure>,
     ) -> GitSourceStatus {
-        let name = ObjectName { kind: Kind::GitSource, key: source.key.clone() };
+        let name = ObjectName {
+            kind: Kind::GitSource,
+            key: source.key.clone(),
+        };
         let mut status = source.status.clone();
         status.observed_generation = source.generation;
         status.last_handled_reconcile_at.clone_from(&source.requested_at);
@@ -84,12 +94,24 @@ impl Reporter {
             Ok(revision) => {
                 let signed = signed_by(revision.verification());
                 let message = format!("revision {} {signed}", revision.name());
-                set(&mut status.conditions, ConditionType::Ready, ConditionStatus::True, "Succeeded", &message);
+                set(
+                    &mut status.conditions,
+                    ConditionType::Ready,
+                    ConditionStatus::True,
+                    "Succeeded",
+                    &message,
+                );
                 let (verified, reason) = match revision.verification() {
                     Verification::Signed(_) => (ConditionStatus::True, "Verified"),
                     Verification::Waived => (ConditionStatus::Unknown, "Waived"),
                 };
-                set(&mut status.conditions, ConditionType::SourceVerified, verified, reason, &signed);
+                set(
+                    &mut status.conditions,
+                    ConditionType::SourceVerified,
+                    verified,
+                    reason,
+                    &signed,
+                );
                 status.revision = Some(revision.name().to_owned());
                 status.signer = revision.verification().signer_status();
                 let is_new = source.status.revision != status.revision;
@@ -100,25 +122,65 @@ impl Reporter {
                 );
             }
             Err(failure) => {
-                set(&mut status.conditions, ConditionType::Ready, ConditionStatus::False, &failure.reason, &failure.message);
+                set(
+                    &mut status.conditions,
+                    ConditionType::Ready,
+                    ConditionStatus::False,
+                    &failure.reason,
+                    &failure.message,
+                );
                 if failure.step == Step::Verify {
-                    set(&mut status.conditions, ConditionType::SourceVerified, ConditionStatus::False, &failure.reason, &failure.message);
+                    set(
+                        &mut status.conditions,
+                        ConditionType::SourceVerified,
+                        ConditionStatus::False,
+                        &failure.reason,
+                        &failure.message,
+                    );
                 }
                 log_failure(&name, trigger, took, failure, None);
             }
         }
         let message = ready_message(&status.conditions);
-        self.transition(&name, &source.status.conditions, &status.conditions, source.uid.as_deref()).await;
+        self.transition(
+            &name,
+            &source.status.conditions,
+            &status.conditions,
+            source.uid.as_deref(),
+        )
+        .await;
         if status != source.status {
             self.publish(&name, Status::GitSource(&status)).await;
         }
-        let commit = result.as_ref().ok().map(|revision| (revision.as_ref(), Some(source.spec.url.as_str())));
-        let outcome = match result {
-            Ok(_) => notify::Outcome::Succeeded(notify::Success { changes: Changes::default(), duration: took }),
-            Err(failure) => notify::Outcome::Failed(told(failure, status.revision.as_deref())),
+        let url = Some(source.spec.url.as_str());
+        let (commit, signature, outcome) = match result {
+            Ok(revision) => (
+                commit_facts(revision.commit(), url),
+                Some(signature(revision.verification())),
+                notify::Outcome::Succeeded(notify::Success {
+                    changes: Changes::default(),
+                    duration: took,
+                }),
+            ),
+            Err(failure) => (
+                failure
+                    .commit
+                    .as_ref()
+                    .and_then(|commit| commit_facts(commit, url)),
+                (failure.step == Step::Verify).then(|| notify::Signature::Refused {
+                    reason: Public::masked(&failure.reason),
+                }),
+                notify::Outcome::Failed(told(failure, status.revision.as_deref(), next)),
+            ),
         };
-        self.tell(&name, &source.labels, commit, result.as_ref().err(), outcome).await;
-        self.line(&name, result.is_ok(), status.revision.clone(), result.as_ref().ok().map(AsRef::as_ref), message);
+        self.tell(&name, &source.labels, commit, signature, outcome).await;
+        self.line(
+            &name,
+            result.is_ok(),
+            status.revision.clone(),
+            result.as_ref().ok().map(AsRef::as_ref),
+            message,
+        );
         status
     }
 
@@ -128,14 +190,20 @@ impl Reporter {
         delivery: &Definition<DeliverySpec, DeliveryStatus>,
         trigger: Trigger,
         took: Duration,
+        next: Duration,
         revision: Option<&VerifiedRevision>,
         delivered: &Delivered,
         url: Option<String>,
     ) -> DeliveryStatus {
-        let name = ObjectName { kind: Kind::Delivery, key: delivery.key.clone() };
+        let name = ObjectName {
+            kind: Kind::Delivery,
+            key: delivery.key.clone(),
+        };
         let mut status = delivery.status.clone();
         status.observed_generation = delivery.generation;
-        status.last_handled_reconcile_at.clone_from(&delivery.requested_at);
+        status
+            .last_handled_reconcile_at
+            .clone_from(&delivery.requested_at);
         if let Some(inventory) = &delivered.inventory {
             status.inventory.clone_from(inventory);
         }
@@ -149,11 +217,28 @@ impl Reporter {
             Ok(()) => {
                 let applied = revision.map(|revision| revision.name().to_owned());
                 let signed = revision.map_or_else(String::new, |revision| signed_by(revision.verification()));
-                let message = format!("applied revision {} {signed}", applied.as_deref().unwrap_or_default());
-                status.conditions.set(ConditionType::Ready, ConditionStatus::True, "Applied", &message, delivery.generation, now);
+                let message = format!(
+                    "applied revision {} {signed}",
+                    applied.as_deref().unwrap_or_default()
+                );
+                status.conditions.set(
+                    ConditionType::Ready,
+                    ConditionStatus::True,
+                    "Applied",
+                    &message,
+                    delivery.generation,
+                    now,
+                );
                 if delivery.spec.wait {
                     let healthy = "everything that was applied is healthy";
-                    status.conditions.set(ConditionType::Healthy, ConditionStatus::True, "Healthy", healthy, delivery.generation, now);
+                    status.conditions.set(
+                        ConditionType::Healthy,
+                        ConditionStatus::True,
+                        "Healthy",
+                        healthy,
+                        delivery.generation,
+                        now,
+                    );
                 }
                 status.signer = revision.and_then(|revision| revision.verification().signer_status());
                 status.last_applied_revision = applied;
@@ -167,9 +252,23 @@ impl Reporter {
             }
             Err(failure) => {
                 let ready = &mut status.conditions;
-                ready.set(ConditionType::Ready, ConditionStatus::False, &failure.reason, &failure.message, delivery.generation, now);
+                ready.set(
+                    ConditionType::Ready,
+                    ConditionStatus::False,
+                    &failure.reason,
+                    &failure.message,
+                    delivery.generation,
+                    now,
+                );
                 if failure.step == Step::Health {
-                    ready.set(ConditionType::Healthy, ConditionStatus::False, &failure.reason, &failure.message, delivery.generation, now);
+                    ready.set(
+                        ConditionType::Healthy,
+                        ConditionStatus::False,
+                        &failure.reason,
+                        &failure.message,
+                        delivery.generation,
+                        now,
+                    );
                 }
                 log_failure(&name, trigger, took, failure, Some((revision, &counts)));
             }
@@ -178,36 +277,82 @@ impl Reporter {
             Ok(()) => format!("{counts}"),
             Err(failure) => failure.message.clone(),
         };
-        self.transition(&name, &delivery.status.conditions, &status.conditions, delivery.uid.as_deref()).await;
+        self.transition(
+            &name,
+            &delivery.status.conditions,
+            &status.conditions,
+            delivery.uid.as_deref(),
+        )
+        .await;
         if status != delivery.status {
             self.publish(&name, Status::Delivery(&status)).await;
         }
         let outcome = match &delivered.result {
-            Ok(()) => notify::Outcome::Succeeded(notify::Success { changes: changes(delivered), duration: took }),
-            Err(failure) => notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref())),
+            Ok(()) => notify::Outcome::Succeeded(notify::Success {
+                changes: changes(delivered),
+                duration: took,
+            }),
+            Err(failure) => {
+                notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref(), next))
+            }
         };
         let failure = delivered.result.as_ref().err();
         // Waiting for something else is not worth waking anybody: that something has its own message.
-        let waits = failure.is_some_and(|failure| matches!(failure.reason.as_str(), "DependencyNotReady" | "SourceNotReady"));
+        let waits = failure.is_some_and(|failure| {
+            matches!(failure.reason.as_str(), "DependencyNotReady" | "SourceNotReady")
+        });
         if !waits {
-            let commit = revision.map(|revision| (revision, url.as_deref()));
-            self.tell(&name, &delivery.labels, commit, failure, outcome).await;
+            let commit = revision.and_then(|revision| commit_facts(revision.commit(), url.as_deref()));
+            let signature = revision.map(|revision| signature(revision.verification()));
+            self.tell(&name, &delivery.labels, commit, signature, outcome)
+                .await;
         }
-        self.line(&name, delivered.result.is_ok(), status.last_applied_revision.clone(), revision, message);
+        self.line(
+            &name,
+            delivered.result.is_ok(),
+            status.last_applied_revision.clone(),
+            revision,
+            message,
+        );
         status
     }
 
     /// Reports an object whose spec cannot be read.
     pub(super) async fn invalid(&mut self, invalid: &InvalidDefinition) {
         tracing::error!(error = %invalid, "an object cannot be read");
-        let InvalidDefinition::Spec { object, generation, reason } = invalid else { return };
+        let InvalidDefinition::Spec {
+            object,
+            generation,
+            reason,
+        } = invalid
+        else {
+            return;
+        };
         let mut conditions = Conditions::default();
         let now = Timestamp::now();
-        conditions.set(ConditionType::Ready, ConditionStatus::False, "InvalidSpec", reason, *generation, now);
-        conditions.set(ConditionType::Stalled, ConditionStatus::True, "InvalidSpec", reason, *generation, now);
+        conditions.set(
+            ConditionType::Ready,
+            ConditionStatus::False,
+            "InvalidSpec",
+            reason,
+            *generation,
+            now,
+        );
+        conditions.set(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            "InvalidSpec",
+            reason,
+            *generation,
+            now,
+        );
         match object.kind {
             Kind::GitSource => {
-                let status = GitSourceStatus { conditions, observed_generation: *generation, ..Default::default() };
+                let status = GitSourceStatus {
+                    conditions,
+                    observed_generation: *generation,
+                    ..Default::default()
+                };
                 self.publish(object, Status::GitSource(&status)).await;
             }
             // The inventory must survive: an unreadable spec is no reason to forget what is in the cluster.
@@ -250,22 +395,15 @@ impl Reporter {
         &self,
         name: &ObjectName,
         labels: &std::collections::BTreeMap<String, String>,
-        commit: Option<(&VerifiedRevision, Option<&str>)>,
-        failure: Option<&Failure>,
+        commit: Option<notify::CommitFacts>,
+        signature: Option<notify::Signature>,
         outcome: notify::Outcome,
     ) {
-        let signature = match (commit, failure) {
-            (Some((revision, _)), _) => Some(signature(revision.verification())),
-            (None, Some(failure)) if failure.step == Step::Verify => {
-                Some(notify::Signature::Refused { reason: Public::masked(&failure.message) })
-            }
-            _ => None,
-        };
         let event = notify::Event {
             object: name.clone(),
             cluster: Public::masked(self.context.cluster.name()),
             time: Timestamp::now(),
-            commit: commit.and_then(|(revision, url)| commit_facts(revision, url)),
+            commit,
             signature,
             outcome,
             audit_head: Some(Public::masked(self.context.audit.head())),
@@ -276,8 +414,15 @@ impl Reporter {
     }
 
     /// Writes a Kubernetes Event when Ready turned, or turned bad for another reason.
-    async fn transition(&self, name: &ObjectName, before: &Conditions, after: &Conditions, uid: Option<&str>) {
-        let (Store::InCluster(_), Some(uid), Some(ready)) = (&self.context.store, uid, after.get(ConditionType::Ready))
+    async fn transition(
+        &self,
+        name: &ObjectName,
+        before: &Conditions,
+        after: &Conditions,
+        uid: Option<&str>,
+    ) {
+        let (Store::InCluster(_), Some(uid), Some(ready)) =
+            (&self.context.store, uid, after.get(ConditionType::Ready))
         else {
             return;
         };
@@ -315,7 +460,10 @@ impl Reporter {
                 "uid": uid,
             },
         });
-        let resource = Resource { plural: "events".to_owned(), scope: Scope::Namespaced };
+        let resource = Resource {
+            plural: "events".to_owned(),
+            scope: Scope::Namespaced,
+        };
         let written = match self.context.cluster.session(Actor::Itself) {
             Ok(session) => session.create(&object, &resource, &event).await,
             Err(error) => Err(error),
@@ -336,17 +484,40 @@ struct Counts {
 
 impl Counts {
     fn of(delivered: &Delivered) -> Self {
-        let count = |action| delivered.changes.iter().filter(|change| change.action == action).count();
-        let (created, configured, deleted) = (count(Action::Create), count(Action::Configure), count(Action::Delete));
+        let count = |action| {
+            delivered
+                .changes
+                .iter()
+                .filter(|change| change.action == action)
+                .count()
+        };
+        let (created, configured, deleted) = (
+            count(Action::Create),
+            count(Action::Configure),
+            count(Action::Delete),
+        );
         let there = delivered.inventory.as_ref().map_or(0, Vec::len);
-        Self { created, configured, deleted, unchanged: there.saturating_sub(created + configured) }
+        Self {
+            created,
+            configured,
+            deleted,
+            unchanged: there.saturating_sub(created + configured),
+        }
     }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { created, configured, deleted, unchanged } = self;
-        write!(formatter, "{created} created, {configured} configured, {deleted} deleted, {unchanged} unchanged")
+        let Self {
+            created,
+            configured,
+            deleted,
+            unchanged,
+        } = self;
+        write!(
+            formatter,
+            "{created} created, {configured} configured, {deleted} deleted, {unchanged} unchanged"
+        )
     }
 }
 
@@ -380,7 +551,10 @@ fn signed_by(verification: &Verification) -> String {
 }
 
 fn ready_message(conditions: &Conditions) -> String {
-    conditions.get(ConditionType::Ready).map(|ready| ready.message.clone()).unwrap_or_default()
+    conditions
+        .get(ConditionType::Ready)
+        .map(|ready| ready.message.clone())
+        .unwrap_or_default()
 }
 
 fn signature(verification: &Verification) -> notify::Signature {
@@ -397,21 +571,33 @@ fn signature(verification: &Verification) -> notify::Signature {
     }
 }
 
-fn commit_facts(revision: &VerifiedRevision, url: Option<&str>) -> Option<notify::CommitFacts> {
-    let id = CommitId::parse(&revision.commit().id).ok()?;
-    let reference = revision.name().rsplit_once('@').map(|(reference, _)| Public::masked(reference));
+fn commit_facts(commit: &CommitFacts, url: Option<&str>) -> Option<notify::CommitFacts> {
+    let id = CommitId::parse(&commit.id).ok()?;
+    let reference = commit
+        .revision
+        .rsplit_once('@')
+        .map(|(reference, _)| Public::masked(reference));
     let link = url.and_then(|url| forge::commit_link(url, &id));
-    let subject = Some(Public::masked(&revision.commit().subject));
-    Some(notify::CommitFacts { id, reference, subject, author: None, link })
+    let subject = commit.subject.as_ref().map(Public::masked);
+    let author = commit.author.as_ref().map(Public::masked);
+    Some(notify::CommitFacts {
+        id,
+        reference,
+        subject,
+        author,
+        link,
+    })
 }
 
-fn told(failure: &Failure, running: Option<&str>) -> notify::Failure {
+fn told(failure: &Failure, running: Option<&str>, next: Duration) -> notify::Failure {
     let object = |failure: &crate::plan::ObjectFailure| notify::ObjectFailure {
         object: cluster_object(&failure.object),
         reason: Reason::word(&failure.reason),
         message: Public::masked(&failure.message),
     };
-    let running = running.and_then(|name| name.rsplit_once(':')).and_then(|(_, id)| CommitId::parse(id).ok());
+    let running = running
+        .and_then(|name| name.rsplit_once(':'))
+        .and_then(|(_, id)| CommitId::parse(id).ok());
     notify::Failure {
         step: failure.step,
         reason: Reason::word(&failure.reason),
@@ -419,7 +605,7 @@ fn told(failure: &Failure, running: Option<&str>) -> notify::Failure {
         objects: failure.objects.iter().map(object).collect::<Listed<_>>(),
         advice: failure.advice.as_ref().map(Public::masked),
         running,
-        retry: Retry::OnChange,
+        retry: Retry::After(next),
     }
 }
 
@@ -431,7 +617,10 @@ fn changes(delivered: &Delivered) -> Changes {
             Action::Delete => notify::Action::Deleted,
             Action::None => return None,
         };
-        Some(notify::Change { action, object: cluster_object(&change.object) })
+        Some(notify::Change {
+            action,
+            object: cluster_object(&change.object),
+        })
     };
     delivered.changes.iter().filter_map(change).collect()
 }

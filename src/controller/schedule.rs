@@ -39,7 +39,15 @@ impl Schedule {
             Some(entry) if entry.running => entry.again = Some(trigger),
             Some(entry) if entry.due <= due => {}
             Some(entry) => (entry.due, entry.trigger) = (due, trigger),
-            None => drop(self.entries.insert(name, Entry { due, trigger, running: false, again: None })),
+            None => drop(self.entries.insert(
+                name,
+                Entry {
+                    due,
+                    trigger,
+                    running: false,
+                    again: None,
+                },
+            )),
         }
     }
 
@@ -54,7 +62,11 @@ impl Schedule {
 
     /// When something is due next; nothing while nothing is asked for.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.entries.values().filter(|entry| !entry.running).map(|entry| entry.due).min()
+        self.entries
+            .values()
+            .filter(|entry| !entry.running)
+            .map(|entry| entry.due)
+            .min()
     }
 
     /// A reconcile came to its end. What was asked for meanwhile is due now.
@@ -96,7 +108,9 @@ pub(super) fn jittered(interval: Duration, random: u32) -> Duration {
 
 /// How long to wait after so many failures in a row: doubled each time, never over `longest`.
 pub(super) fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures.min(20))).min(longest)
+    first
+        .saturating_mul(2_u32.saturating_pow(failures.min(20)))
+        .min(longest)
 }
 
 /// A random number for jitter. Without one, there is none.
@@ -114,7 +128,10 @@ mod tests {
     use crate::name::Key;
 
     fn name(kind: Kind, name: &str) -> ObjectName {
-        ObjectName { kind, key: Key::new("default", name).unwrap() }
+        ObjectName {
+            kind,
+            key: Key::new("default", name).unwrap(),
+        }
     }
 
     #[test]
@@ -122,10 +139,20 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         schedule.ask(name(Kind::Delivery, "a"), Trigger::Start, now);
-        schedule.ask(name(Kind::GitSource, "b"), Trigger::Start, now + Duration::from_millis(1));
-        schedule.ask(name(Kind::GitSource, "c"), Trigger::Start, now + Duration::from_secs(60));
+        schedule.ask(
+            name(Kind::GitSource, "b"),
+            Trigger::Start,
+            now + Duration::from_millis(1),
+        );
+        schedule.ask(
+            name(Kind::GitSource, "c"),
+            Trigger::Start,
+            now + Duration::from_secs(60),
+        );
         let later = now + Duration::from_secs(1);
-        let order: Vec<_> = std::iter::from_fn(|| schedule.take_due(later)).map(|(name, _)| name.key.name).collect();
+        let order: Vec<_> = std::iter::from_fn(|| schedule.take_due(later))
+            .map(|(name, _)| name.key.name)
+            .collect();
         assert_eq!(order, ["b", "a"]);
         assert_eq!(schedule.next_due(), Some(now + Duration::from_secs(60)));
     }
@@ -159,7 +186,9 @@ mod tests {
         let minute = Duration::from_secs(60);
         assert_eq!(jittered(minute, 0), minute);
         assert_eq!(jittered(minute, u32::MAX), Duration::from_secs(63));
-        let waits: Vec<_> = (0..5).map(|n| backoff(n, Duration::from_secs(5), minute).as_secs()).collect();
+        let waits: Vec<_> = (0..5)
+            .map(|n| backoff(n, Duration::from_secs(5), minute).as_secs())
+            .collect();
         assert_eq!(waits, [5, 10, 20, 40, 60]);
         assert_eq!(backoff(u32::MAX, Duration::from_secs(5), minute), minute);
     }

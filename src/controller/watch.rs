@@ -1,5 +1,7 @@
 //! What changes in the cluster, as changes to our definitions.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt as _, stream};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -19,10 +21,16 @@ pub enum Change {
     Invalid(InvalidDefinition),
     /// An object is gone.
     Gone(ObjectName),
+    /// All objects of a kind were listed, as at the start or after the watch was interrupted; what is not among
+    /// them is gone.
+    Listed(Kind, BTreeSet<Key>),
 }
 
-const KINDS: [(Kind, &str); 3] =
-    [(Kind::GitSource, "gitsources"), (Kind::Delivery, "deliveries"), (Kind::Notifier, "notifiers")];
+const KINDS: [(Kind, &str); 3] = [
+    (Kind::GitSource, "gitsources"),
+    (Kind::Delivery, "deliveries"),
+    (Kind::Notifier, "notifiers"),
+];
 
 /// Lists our objects once, for a single run.
 pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
@@ -33,7 +41,7 @@ pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
             match read(kind, object) {
                 Change::Set(parsed) => definitions.insert(*parsed),
                 Change::Invalid(invalid) => definitions.insert_invalid(invalid),
-                Change::Gone(_) => {}
+                Change::Gone(_) | Change::Listed(..) => {}
             }
         }
     }
@@ -44,9 +52,10 @@ pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
 pub async fn watch(client: kube::Client, changes: mpsc::Sender<Change>, stop: CancellationToken) {
     let watches = KINDS.map(|(kind, plural)| {
         let api: kube::Api<DynamicObject> = kube::Api::all_with(client.clone(), &resource(kind, plural));
+        let mut listing = BTreeSet::new();
         watcher(api, watcher::Config::default())
             .default_backoff()
-            .filter_map(move |event| std::future::ready(change(kind, event)))
+            .filter_map(move |event| std::future::ready(change(kind, event, &mut listing)))
             .boxed()
     });
     let mut all = stream::select_all(watches);
@@ -57,21 +66,40 @@ pub async fn watch(client: kube::Client, changes: mpsc::Sender<Change>, stop: Ca
     }
 }
 
-fn change(kind: Kind, event: Result<watcher::Event<DynamicObject>, watcher::Error>) -> Option<Change> {
+fn change(
+    kind: Kind,
+    event: Result<watcher::Event<DynamicObject>, watcher::Error>,
+    listing: &mut BTreeSet<Key>,
+) -> Option<Change> {
     match event {
-        Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => Some(read(kind, object)),
-        Ok(watcher::Event::Delete(object)) => {
-            let namespace = object.metadata.namespace.unwrap_or_default();
-            let key = Key::new(&namespace, &object.metadata.name.unwrap_or_default()).ok()?;
-            Some(Change::Gone(ObjectName { kind, key }))
+        Ok(watcher::Event::Init) => {
+            listing.clear();
+            None
         }
-        Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+        Ok(watcher::Event::InitApply(object)) => {
+            listing.extend(key(&object));
+            Some(read(kind, object))
+        }
+        Ok(watcher::Event::InitDone) => Some(Change::Listed(kind, std::mem::take(listing))),
+        Ok(watcher::Event::Apply(object)) => Some(read(kind, object)),
+        Ok(watcher::Event::Delete(object)) => Some(Change::Gone(ObjectName {
+            kind,
+            key: key(&object)?,
+        })),
         Err(_) => {
             // The error may quote a reply; that it happened is all there is to say. The watch begins anew.
             tracing::warn!(%kind, "the watch of our own objects was interrupted; is the API server there, and are the CRDs installed?");
             None
         }
     }
+}
+
+fn key(object: &DynamicObject) -> Option<Key> {
+    Key::new(
+        object.metadata.namespace.as_deref()?,
+        object.metadata.name.as_deref()?,
+    )
+    .ok()
 }
 
 fn read(kind: Kind, object: DynamicObject) -> Change {

@@ -72,7 +72,9 @@ impl Reader {
         }
         match self {
             Self::Git { repository, root } => {
-                let tree = repository.find_tree(*root).map_err(|error| failed(path, &error))?;
+                let tree = repository
+                    .find_tree(*root)
+                    .map_err(|error| failed(path, &error))?;
                 match tree.get_path(Path::new(path)) {
                     Ok(entry) => kind(&entry, path).map(Some),
                     Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
@@ -88,15 +90,22 @@ impl Reader {
         check(folder)?;
         match self {
             Self::Git { repository, root } => {
-                let mut tree = repository.find_tree(*root).map_err(|error| failed(folder, &error))?;
+                let mut tree = repository
+                    .find_tree(*root)
+                    .map_err(|error| failed(folder, &error))?;
                 if !folder.is_empty() {
                     let entry = tree
                         .get_path(Path::new(folder))
                         .map_err(|_| FilesError::NoSuchFolder(folder.to_owned()))?;
-                    tree = repository.find_tree(entry.id()).map_err(|error| failed(folder, &error))?;
+                    tree = repository
+                        .find_tree(entry.id())
+                        .map_err(|error| failed(folder, &error))?;
                 }
                 let named = |entry: TreeEntry<'_>| {
-                    let name = entry.name().map_err(|_| FilesError::Name(folder.to_owned()))?.to_owned();
+                    let name = entry
+                        .name()
+                        .map_err(|_| FilesError::Name(folder.to_owned()))?
+                        .to_owned();
                     check(&name)?;
                     Ok((name, kind(&entry, folder)?))
                 };
@@ -107,7 +116,10 @@ impl Reader {
                 let mut names = Vec::new();
                 for entry in std::fs::read_dir(root.join(folder)).map_err(io)? {
                     let entry = entry.map_err(io)?;
-                    let name = entry.file_name().into_string().map_err(|_| FilesError::Name(folder.to_owned()))?;
+                    let name = entry
+                        .file_name()
+                        .into_string()
+                        .map_err(|_| FilesError::Name(folder.to_owned()))?;
                     if let Some(entry) = on_disk(&entry.path(), &name)? {
                         names.push((name, entry));
                     }
@@ -138,7 +150,9 @@ impl Reader {
             }
             Self::Folder(root) => {
                 let file = root.join(path);
-                let bytes = std::fs::metadata(&file).map_err(|error| io_failed(path, &error))?.len();
+                let bytes = std::fs::metadata(&file)
+                    .map_err(|error| io_failed(path, &error))?
+                    .len();
                 within_limit(path, usize::try_from(bytes).unwrap_or(usize::MAX))?;
                 std::fs::read(&file).map_err(|error| io_failed(path, &error))?
             }
@@ -151,15 +165,30 @@ impl Reader {
 }
 
 fn within_limit(path: &str, bytes: usize) -> Result<(), FilesError> {
-    if bytes > MAX_FILE_BYTES { Err(FilesError::TooLarge { path: path.to_owned(), bytes }) } else { Ok(()) }
+    if bytes > MAX_FILE_BYTES {
+        Err(FilesError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// Paths are relative and plain, and none of their parts can be mistaken for something else.
 fn check(path: &str) -> Result<(), FilesError> {
     let plain = |part: &str| {
-        !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git") && !part.contains(['\0', '\\'])
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && !part.eq_ignore_ascii_case(".git")
+            && !part.contains(['\0', '\\'])
     };
-    if path.is_empty() || path.split('/').all(plain) { Ok(()) } else { Err(FilesError::Name(path.to_owned())) }
+    if path.is_empty() || path.split('/').all(plain) {
+        Ok(())
+    } else {
+        Err(FilesError::Name(path.to_owned()))
+    }
 }
 
 fn kind(entry: &TreeEntry<'_>, path: &str) -> Result<Entry, FilesError> {
@@ -185,9 +214,15 @@ fn on_disk(file: &Path, path: &str) -> Result<Option<Entry>, FilesError> {
 }
 
 fn failed(path: &str, error: &git2::Error) -> FilesError {
-    FilesError::ObjectDatabase { path: path.to_owned(), message: error.message().to_owned() }
+    FilesError::ObjectDatabase {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+    }
 }
 
 fn io_failed(path: &str, error: &std::io::Error) -> FilesError {
-    FilesError::ObjectDatabase { path: path.to_owned(), message: error.to_string() }
+    FilesError::ObjectDatabase {
+        path: path.to_owned(),
+        message: error.to_string(),
+    }
 }

@@ -67,7 +67,11 @@ impl ObjectRef {
 
 /// `group/version`, or the version alone in the core group.
 pub fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// `Kind/namespace/name`, as Flux writes it.
@@ -88,7 +92,12 @@ mod tests {
     fn an_inventory_entry_is_read_back() {
         for (namespace, name, group, kind) in [
             (Some("default"), "web", "apps", "Deployment"),
-            (None, "system:node_a__b", "rbac.authorization.k8s.io", "ClusterRole"),
+            (
+                None,
+                "system:node_a__b",
+                "rbac.authorization.k8s.io",
+                "ClusterRole",
+            ),
             (Some("a"), "b", "", "Secret"),
         ] {
             let object = ObjectRef {
@@ -98,9 +107,15 @@ mod tests {
                 namespace: namespace.map(Into::into),
                 name: name.into(),
             };
-            assert_eq!(ObjectRef::from_inventory_entry(&object.to_inventory_entry()), Some(object));
+            assert_eq!(
+                ObjectRef::from_inventory_entry(&object.to_inventory_entry()),
+                Some(object)
+            );
         }
-        let foreign = InventoryEntry { id: "nonsense".into(), v: "v1".into() };
+        let foreign = InventoryEntry {
+            id: "nonsense".into(),
+            v: "v1".into(),
+        };
         assert_eq!(ObjectRef::from_inventory_entry(&foreign), None);
     }
 }

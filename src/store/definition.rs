@@ -6,9 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::api::{
-    DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec,
-};
+use crate::api::{DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec};
 use crate::name::{FINALIZER, InvalidName, Key, Kind, ObjectName};
 
 /// The annotation that asks for a reconcile now; its value is a time, or anything else that is new.
@@ -120,7 +118,10 @@ struct Metadata {
 impl Parsed {
     /// Reads an object of one of our kinds.
     pub fn read(kind: Kind, object: Json) -> Result<Self, InvalidDefinition> {
-        let nameless = || InvalidDefinition::Name { kind, source: InvalidName::NotDns(String::new(), crate::name::MAX_NAME) };
+        let nameless = || InvalidDefinition::Name {
+            kind,
+            source: InvalidName::NotDns(String::new(), crate::name::MAX_NAME),
+        };
         let envelope: Envelope = serde_json::from_value(object).map_err(|_| nameless())?;
         match kind {
             Kind::GitSource => definition(kind, envelope).map(Self::GitSource),
@@ -136,7 +137,10 @@ impl Parsed {
             Self::Delivery(definition) => (Kind::Delivery, &definition.key),
             Self::Notifier(definition) => (Kind::Notifier, &definition.key),
         };
-        ObjectName { kind, key: key.clone() }
+        ObjectName {
+            kind,
+            key: key.clone(),
+        }
     }
 }
 
@@ -144,11 +148,19 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
     kind: Kind,
     envelope: Envelope,
 ) -> Result<Definition<Spec, Status>, InvalidDefinition> {
-    let Envelope { metadata, spec, status } = envelope;
+    let Envelope {
+        metadata,
+        spec,
+        status,
+    } = envelope;
     let namespace = metadata.namespace.as_deref().unwrap_or("default");
-    let key = Key::new(namespace, &metadata.name).map_err(|source| InvalidDefinition::Name { kind, source })?;
+    let key =
+        Key::new(namespace, &metadata.name).map_err(|source| InvalidDefinition::Name { kind, source })?;
     let spec = serde_json::from_value(spec).map_err(|error| InvalidDefinition::Spec {
-        object: ObjectName { kind, key: key.clone() },
+        object: ObjectName {
+            kind,
+            key: key.clone(),
+        },
         generation: metadata.generation,
         reason: error.to_string(),
     })?;
@@ -158,7 +170,9 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
         None if guarded => Deletion::Guarded,
         None => Deletion::Unguarded,
     };
-    let requested_at = [REQUESTED_AT, FLUX_REQUESTED_AT].iter().find_map(|key| metadata.annotations.get(*key));
+    let requested_at = [REQUESTED_AT, FLUX_REQUESTED_AT]
+        .iter()
+        .find_map(|key| metadata.annotations.get(*key));
     Ok(Definition {
         key,
         uid: metadata.uid,
@@ -181,6 +195,19 @@ impl Definitions {
             Parsed::Delivery(definition) => drop(self.deliveries.insert(definition.key.clone(), definition)),
             Parsed::Notifier(definition) => drop(self.notifiers.insert(definition.key.clone(), definition)),
         }
+    }
+
+    /// The names of all objects of a kind.
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = ObjectName> + '_ {
+        let keys: Vec<Key> = match kind {
+            Kind::GitSource => self.sources.keys().cloned().collect(),
+            Kind::Delivery => self.deliveries.keys().cloned().collect(),
+            Kind::Notifier => self.notifiers.keys().cloned().collect(),
+        };
+        let invalid = self.invalid.keys().filter(move |name| name.kind == kind).cloned();
+        keys.into_iter()
+            .map(move |key| ObjectName { kind, key })
+            .chain(invalid)
     }
 
     /// Forgets an object.
@@ -213,6 +240,8 @@ pub(crate) fn our_kind(api_version: &str, kind: &str) -> Option<Result<Kind, Str
         (crate::api::VERSION, "GitSource") => Ok(Kind::GitSource),
         (crate::api::VERSION, "Delivery") => Ok(Kind::Delivery),
         (crate::api::VERSION, "Notifier") => Ok(Kind::Notifier),
-        _ => Err(format!("{api_version} {kind} is none of the kinds of this fluxops")),
+        _ => Err(format!(
+            "{api_version} {kind} is none of the kinds of this fluxops"
+        )),
     })
 }

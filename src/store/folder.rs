@@ -115,8 +115,11 @@ struct Name {
 impl Folder {
     /// Reads a file, or all YAML and JSON files of a folder.
     pub fn read(path: &Path, state_dir: &Path) -> Result<(Self, Definitions), ConfigError> {
-        let mut folder =
-            Self { secrets: BTreeMap::new(), config_maps: BTreeMap::new(), state_dir: state_dir.to_owned() };
+        let mut folder = Self {
+            secrets: BTreeMap::new(),
+            config_maps: BTreeMap::new(),
+            state_dir: state_dir.to_owned(),
+        };
         let mut definitions = Definitions::default();
         for file in files(path)? {
             let bytes = Zeroizing::new(fs::read(&file).map_err(io_error(&file))?);
@@ -125,7 +128,10 @@ impl Folder {
             } else {
                 manifest_yaml::from_yaml(&bytes, Schema::Kubernetes, &Limits::default())
             };
-            let documents = documents.map_err(|source| ConfigError::Parse { path: file.clone(), source })?;
+            let documents = documents.map_err(|source| ConfigError::Parse {
+                path: file.clone(),
+                source,
+            })?;
             for document in documents {
                 let json = manifest_yaml::to_json_exposed(&document.value);
                 folder.take(&file, document.position.line, &json, &mut definitions)?;
@@ -144,14 +150,21 @@ impl Folder {
         json: &[u8],
         definitions: &mut Definitions,
     ) -> Result<(), ConfigError> {
-        let refused = |reason: String| ConfigError::Document { path: path.to_owned(), line, reason };
+        let refused = |reason: String| ConfigError::Document {
+            path: path.to_owned(),
+            line,
+            reason,
+        };
         let not_a_document = |_| refused("it is not a Kubernetes document".to_owned());
         let kinded: Kinded = serde_json::from_slice(json).map_err(not_a_document)?;
         match our_kind(&kinded.api_version, &kinded.kind) {
             Some(kind) => {
                 let kind = kind.map_err(refused)?;
                 let object = serde_json::from_slice(json).map_err(not_a_document)?;
-                let invalid = |source| ConfigError::Invalid { path: path.to_owned(), source };
+                let invalid = |source| ConfigError::Invalid {
+                    path: path.to_owned(),
+                    source,
+                };
                 definitions.insert(Parsed::read(kind, object).map_err(invalid)?);
                 Ok(())
             }
@@ -160,8 +173,18 @@ impl Folder {
     }
 
     /// Takes in a Secret or ConfigMap that the specs refer to. The error never quotes the document.
-    fn take_reference(&mut self, path: &Path, line: u32, kinded: &Kinded, json: &[u8]) -> Result<(), ConfigError> {
-        let refused = |reason: &str| ConfigError::Document { path: path.to_owned(), line, reason: reason.to_owned() };
+    fn take_reference(
+        &mut self,
+        path: &Path,
+        line: u32,
+        kinded: &Kinded,
+        json: &[u8],
+    ) -> Result<(), ConfigError> {
+        let refused = |reason: &str| ConfigError::Document {
+            path: path.to_owned(),
+            line,
+            reason: reason.to_owned(),
+        };
         let secret = match (kinded.api_version.as_str(), kinded.kind.as_str()) {
             ("v1", "Secret") => true,
             ("v1", "ConfigMap") => false,
@@ -170,42 +193,69 @@ impl Folder {
                 return Err(refused(reason));
             }
         };
-        let document: Referenced = serde_json::from_slice(json)
-            .map_err(|_| refused("it is not a Secret or ConfigMap that can be read: metadata, data, stringData, with strings"))?;
+        let document: Referenced = serde_json::from_slice(json).map_err(|_| {
+            refused(
+                "it is not a Secret or ConfigMap that can be read: metadata, data, stringData, with strings",
+            )
+        })?;
         let namespace = document.metadata.namespace.as_deref().unwrap_or("default");
-        let key = Key::new(namespace, &document.metadata.name)
-            .map_err(|source| ConfigError::Name { path: path.to_owned(), source })?;
+        let key = Key::new(namespace, &document.metadata.name).map_err(|source| ConfigError::Name {
+            path: path.to_owned(),
+            source,
+        })?;
         if secret {
             let mut data = SecretData::new();
             for (name, text) in document.data {
-                let bytes = BASE64.decode(text.trim()).map_err(|_| refused(&format!("data.{name} is not base64")))?;
+                let bytes = BASE64
+                    .decode(text.trim())
+                    .map_err(|_| refused(&format!("data.{name} is not base64")))?;
                 data.insert(name, Zeroizing::new(bytes));
             }
             let plain = document.string_data.into_iter();
             data.extend(plain.map(|(name, text)| (name, Zeroizing::new(text.as_bytes().to_vec()))));
             self.secrets.insert(key, data);
         } else {
-            let data = document.data.into_iter().map(|(name, text)| (name, text.as_bytes().to_vec()));
+            let data = document
+                .data
+                .into_iter()
+                .map(|(name, text)| (name, text.as_bytes().to_vec()));
             self.config_maps.insert(key, data.collect());
         }
         Ok(())
     }
 
     pub(super) fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
-        self.secrets.get(key).cloned().ok_or_else(|| StoreError::NotFound { kind: "Secret", key: key.clone() })
+        self.secrets
+            .get(key)
+            .cloned()
+            .ok_or_else(|| StoreError::NotFound {
+                kind: "Secret",
+                key: key.clone(),
+            })
     }
 
     pub(super) fn config_map(&self, key: &Key) -> Result<TrustMaterial, StoreError> {
         let found = self.config_maps.get(key).cloned();
-        found.ok_or_else(|| StoreError::NotFound { kind: "ConfigMap", key: key.clone() })
+        found.ok_or_else(|| StoreError::NotFound {
+            kind: "ConfigMap",
+            key: key.clone(),
+        })
     }
 
     /// Writes a status where `fluxops get` finds it.
     pub(super) fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
-        let failed = |error: io::Error| StoreError::Status { key: key.clone(), message: error.to_string() };
+        let failed = |error: io::Error| StoreError::Status {
+            key: key.clone(),
+            message: error.to_string(),
+        };
         let folder = self.state_dir.join("status");
         fs::create_dir_all(&folder).map_err(failed)?;
-        let name = format!("{}_{}_{}.json", status.kind().lowercase(), key.namespace, key.name);
+        let name = format!(
+            "{}_{}_{}.json",
+            status.kind().lowercase(),
+            key.namespace,
+            key.name
+        );
         let document = serde_json::json!({
             "schema": 1,
             "kind": status.kind().as_str(),

@@ -42,12 +42,22 @@ impl InCluster {
     pub(super) async fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("read the Secret", key, &error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
-        let reply: Option<SecretReply> =
-            session.read(&core("Secret", key), &resource("secrets")).await.map_err(failed)?;
-        let reply = reply.ok_or_else(|| StoreError::NotFound { kind: "Secret", key: key.clone() })?;
+        let reply: Option<SecretReply> = session
+            .read(&core("Secret", key), &resource("secrets"))
+            .await
+            .map_err(failed)?;
+        let reply = reply.ok_or_else(|| StoreError::NotFound {
+            kind: "Secret",
+            key: key.clone(),
+        })?;
         let decoded = reply.data.into_iter().map(|(name, text)| {
             let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new);
-            bytes.map(|bytes| (name, bytes)).map_err(|_| StoreError::NotFound { kind: "Secret", key: key.clone() })
+            bytes
+                .map(|bytes| (name, bytes))
+                .map_err(|_| StoreError::NotFound {
+                    kind: "Secret",
+                    key: key.clone(),
+                })
         });
         decoded.collect()
     }
@@ -55,17 +65,29 @@ impl InCluster {
     pub(super) async fn config_map(&self, key: &Key) -> Result<TrustMaterial, StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("read the ConfigMap", key, &error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
-        let reply: Option<ConfigMapReply> =
-            session.read(&core("ConfigMap", key), &resource("configmaps")).await.map_err(failed)?;
-        let reply = reply.ok_or_else(|| StoreError::NotFound { kind: "ConfigMap", key: key.clone() })?;
-        Ok(reply.data.into_iter().map(|(name, text)| (name, text.into_bytes())).collect())
+        let reply: Option<ConfigMapReply> = session
+            .read(&core("ConfigMap", key), &resource("configmaps"))
+            .await
+            .map_err(failed)?;
+        let reply = reply.ok_or_else(|| StoreError::NotFound {
+            kind: "ConfigMap",
+            key: key.clone(),
+        })?;
+        Ok(reply
+            .data
+            .into_iter()
+            .map(|(name, text)| (name, text.into_bytes()))
+            .collect())
     }
 
     pub(super) async fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("write the status of", key, &error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let (object, resource) = ours(status.kind(), key);
-        session.apply_status(&object, &resource, &status.to_json()).await.map_err(failed)
+        session
+            .apply_status(&object, &resource, &status.to_json())
+            .await
+            .map_err(failed)
     }
 
     /// Puts our finalizer on a Delivery, or takes it off.
@@ -75,13 +97,18 @@ impl InCluster {
         let (object, resource) = ours(Kind::Delivery, key);
         let live: Option<serde_json::Value> = session.read(&object, &resource).await.map_err(failed)?;
         let Some(live) = live else { return Ok(()) };
-        let listed = live.pointer("/metadata/finalizers").and_then(serde_json::Value::as_array);
+        let listed = live
+            .pointer("/metadata/finalizers")
+            .and_then(serde_json::Value::as_array);
         let mut finalizers: Vec<_> = listed.cloned().unwrap_or_default();
         finalizers.retain(|entry| entry.as_str() != Some(FINALIZER));
         if finalizer == Finalizer::On {
             finalizers.push(FINALIZER.into());
         }
-        let version = live.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+        let version = live
+            .pointer("/metadata/resourceVersion")
+            .cloned()
+            .unwrap_or_default();
         let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
         session.merge(&object, &resource, &patch).await.map_err(failed)
     }
@@ -124,5 +151,8 @@ fn core(kind: &str, key: &Key) -> ObjectRef {
 }
 
 fn resource(plural: &str) -> Resource {
-    Resource { plural: plural.to_owned(), scope: Scope::Namespaced }
+    Resource {
+        plural: plural.to_owned(),
+        scope: Scope::Namespaced,
+    }
 }

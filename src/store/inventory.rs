@@ -35,7 +35,11 @@ pub(super) async fn read(cluster: &Cluster, delivery: &Key) -> Result<Vec<Invent
     let mut parts = 1;
     let mut index = 0;
     while index < parts.min(MAX_PARTS) {
-        let Some(secret) = session.read::<Json>(&object(delivery, index), &secrets()).await.map_err(failed)? else {
+        let Some(secret) = session
+            .read::<Json>(&object(delivery, index), &secrets())
+            .await
+            .map_err(failed)?
+        else {
             if index == 0 {
                 return Ok(entries);
             }
@@ -50,7 +54,11 @@ pub(super) async fn read(cluster: &Cluster, delivery: &Key) -> Result<Vec<Invent
 }
 
 /// Writes an inventory.
-pub(super) async fn write(cluster: &Cluster, delivery: &Key, entries: &[InventoryEntry]) -> Result<(), StoreError> {
+pub(super) async fn write(
+    cluster: &Cluster,
+    delivery: &Key,
+    entries: &[InventoryEntry],
+) -> Result<(), StoreError> {
     let failed = |error: ClusterError| StoreError::cluster("write the inventory of", delivery, &error);
     let session = cluster.session(Actor::Itself).map_err(failed)?;
     let parts = split(entries);
@@ -58,8 +66,14 @@ pub(super) async fn write(cluster: &Cluster, delivery: &Key, entries: &[Inventor
         return Err(StoreError::Inventory(delivery.clone()));
     }
     for (index, entries) in parts.iter().enumerate() {
-        let part = Part { schema: SCHEMA, parts: parts.len(), entries: entries.to_vec() };
-        write_part(&session, &object(delivery, index), &part).await.map_err(failed)?;
+        let part = Part {
+            schema: SCHEMA,
+            parts: parts.len(),
+            entries: entries.to_vec(),
+        };
+        write_part(&session, &object(delivery, index), &part)
+            .await
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -74,7 +88,10 @@ async fn write_part(session: &Session, object: &ObjectRef, part: &Part) -> Resul
         "data": {"inventory": BASE64.encode(json)},
     });
     let body = Zeroizing::new(body.to_string().into_bytes());
-    session.apply(object, &secrets(), body, ApplyMode::Persist).await.map(drop)
+    session
+        .apply(object, &secrets(), body, ApplyMode::Persist)
+        .await
+        .map(drop)
 }
 
 fn split(entries: &[InventoryEntry]) -> Vec<&[InventoryEntry]> {
@@ -110,12 +127,19 @@ fn object(delivery: &Key, index: usize) -> ObjectRef {
         version: "v1".to_owned(),
         kind: "Secret".to_owned(),
         namespace: Some(delivery.namespace.clone()),
-        name: if index == 0 { base } else { format!("{base}-{index}") },
+        name: if index == 0 {
+            base
+        } else {
+            format!("{base}-{index}")
+        },
     }
 }
 
 fn secrets() -> Resource {
-    Resource { plural: "secrets".to_owned(), scope: Scope::Namespaced }
+    Resource {
+        plural: "secrets".to_owned(),
+        scope: Scope::Namespaced,
+    }
 }
 
 #[cfg(test)]
@@ -124,12 +148,19 @@ mod tests {
 
     #[test]
     fn an_inventory_is_split_below_the_limit_and_loses_nothing() {
-        let entry = |index: usize| InventoryEntry { id: format!("{}_{index}", "n".repeat(300)), v: "v1".into() };
+        let entry = |index: usize| InventoryEntry {
+            id: format!("{}_{index}", "n".repeat(300)),
+            v: "v1".into(),
+        };
         let entries: Vec<_> = (0..5_000).map(entry).collect();
         let parts = split(&entries);
         assert!(parts.len() > 1 && parts.len() <= MAX_PARTS, "{}", parts.len());
         for part in &parts {
-            let part = Part { schema: SCHEMA, parts: parts.len(), entries: part.to_vec() };
+            let part = Part {
+                schema: SCHEMA,
+                parts: parts.len(),
+                entries: part.to_vec(),
+            };
             assert!(serde_json::to_vec(&part).unwrap().len() < MAX_PART_BYTES * 11 / 10);
         }
         assert_eq!(parts.concat(), entries);

@@ -54,11 +54,18 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     }
 }
 
-fn open(path: &Path, given: Option<Type>, identities: &AgeIdentities) -> Result<(Zeroizing<String>, Format), FileError> {
+fn open(
+    path: &Path,
+    given: Option<Type>,
+    identities: &AgeIdentities,
+) -> Result<(Zeroizing<String>, Format), FileError> {
     let format = format(path, given)?;
     let text = read(path)?;
     let plain = sops::decrypt(&text, format, identities, &Limits::default());
-    Ok((plain.map_err(|error| FileError::new(path, crate::chain(&error)))?, format))
+    Ok((
+        plain.map_err(|error| FileError::new(path, crate::chain(&error)))?,
+        format,
+    ))
 }
 
 /// Identities as sops finds them: a file, and `SOPS_AGE_KEY`. None at all is said by the first file that needs one.
@@ -67,7 +74,9 @@ fn identities(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
     if let Some(path) = file {
         identities.extend(AgeIdentities::parse(&read_secret_file(path)?).map_err(CommandError::unusable)?);
     }
-    if let Some(text) = std::env::var_os("SOPS_AGE_KEY").map(|text| Zeroizing::new(text.to_string_lossy().into_owned())) {
+    if let Some(text) =
+        std::env::var_os("SOPS_AGE_KEY").map(|text| Zeroizing::new(text.to_string_lossy().into_owned()))
+    {
         identities.extend(AgeIdentities::parse(&text).map_err(CommandError::unusable)?);
     }
     Ok(identities)

@@ -20,7 +20,13 @@ pub(super) struct Arguments {
     #[arg(short, long)]
     in_place: bool,
     /// age recipients, separated by commas
-    #[arg(long, value_name = "RECIPIENTS", env = "SOPS_AGE_RECIPIENTS", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "RECIPIENTS",
+        env = "SOPS_AGE_RECIPIENTS",
+        value_delimiter = ',',
+        required = true
+    )]
     age: Vec<String>,
     /// Seal only what is under a key that matches
     #[arg(long, value_name = "REGEX", group = "rule")]
@@ -62,10 +68,25 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
 }
 
 fn options(arguments: &Arguments) -> Result<EncryptOptions, CommandError> {
-    let recipient = |text: &String| text.trim().parse::<AgeRecipient>().map_err(CommandError::unusable);
+    let recipient = |text: &String| {
+        text.trim()
+            .parse::<AgeRecipient>()
+            .map_err(CommandError::unusable)
+    };
     let regex = |pattern: &String| GoRegex::parse(pattern).map_err(CommandError::unusable);
-    let Arguments { encrypted_regex, unencrypted_regex, encrypted_suffix, unencrypted_suffix, .. } = arguments;
-    let rule = match (encrypted_regex, unencrypted_regex, encrypted_suffix, unencrypted_suffix) {
+    let Arguments {
+        encrypted_regex,
+        unencrypted_regex,
+        encrypted_suffix,
+        unencrypted_suffix,
+        ..
+    } = arguments;
+    let rule = match (
+        encrypted_regex,
+        unencrypted_regex,
+        encrypted_suffix,
+        unencrypted_suffix,
+    ) {
         (Some(pattern), ..) => Rule::EncryptedRegex(regex(pattern)?),
         (_, Some(pattern), ..) => Rule::UnencryptedRegex(regex(pattern)?),
         (_, _, Some(suffix), _) => Rule::EncryptedSuffix(suffix.clone()),
@@ -73,8 +94,17 @@ fn options(arguments: &Arguments) -> Result<EncryptOptions, CommandError> {
         _ => Rule::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()),
     };
     let recipients = arguments.age.iter().map(recipient).collect::<Result<_, _>>()?;
-    let mac_scope = if arguments.mac_only_encrypted { MacScope::SealedValues } else { MacScope::AllValues };
-    Ok(EncryptOptions { recipients, rule, mac_scope, limits: Limits::default() })
+    let mac_scope = if arguments.mac_only_encrypted {
+        MacScope::SealedValues
+    } else {
+        MacScope::AllValues
+    };
+    Ok(EncryptOptions {
+        recipients,
+        rule,
+        mac_scope,
+        limits: Limits::default(),
+    })
 }
 
 fn seal(path: &Path, given: Option<Type>, options: &EncryptOptions) -> Result<String, FileError> {

@@ -35,7 +35,10 @@ pub(super) struct FileError {
 
 impl FileError {
     pub(super) fn new(path: &Path, reason: impl fmt::Display) -> Self {
-        Self { path: path.to_owned(), reason: reason.to_string() }
+        Self {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -53,15 +56,23 @@ pub(super) fn format(path: &Path, given: Option<Type>) -> Result<sops::Format, F
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("yaml" | "yml") => Ok(sops::Format::Yaml),
         Some("json") => Ok(sops::Format::Json),
-        _ => Err(FileError::new(path, "only YAML and JSON are supported yet; name one with --input-type")),
+        _ => Err(FileError::new(
+            path,
+            "only YAML and JSON are supported yet; name one with --input-type",
+        )),
     }
 }
 
 /// A file's text.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
-    let bytes = fs::metadata(path).map_err(|error| FileError::new(path, error))?.len();
+    let bytes = fs::metadata(path)
+        .map_err(|error| FileError::new(path, error))?
+        .len();
     if bytes > MAX_FILE_BYTES as u64 {
-        return Err(FileError::new(path, format!("it has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read")));
+        return Err(FileError::new(
+            path,
+            format!("it has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read"),
+        ));
     }
     let bytes = Zeroizing::new(fs::read(path).map_err(|error| FileError::new(path, error))?);
     let text = str::from_utf8(&bytes).map_err(|_| FileError::new(path, "it is not UTF-8"))?;
@@ -71,7 +82,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
 /// Puts a text in place of a file: written beside it, synced, and renamed over it; its mode is kept.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     let failed = |error: io::Error| FileError::new(path, error);
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| FileError::new(path, "it has no name"))?;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| FileError::new(path, "it has no name"))?;
     let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let written = (|| {
         let mut file = fs::File::options().write(true).create_new(true).open(&beside)?;
