@@ -30,7 +30,7 @@ pub const VERSION: &str = "v1alpha1";
 /// What stands in `apiVersion`.
 pub const API_VERSION: &str = "fluxops.dev/v1alpha1";
 
-/// The CustomResourceDefinitions, in the order they are printed.
+/// The `CustomResourceDefinitions`, in the order they are printed.
 pub fn custom_resource_definitions()
 -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     use kube::CustomResourceExt as _;

@@ -61,7 +61,7 @@ enum Command {
     Audit(audit::Arguments),
     /// Show what is reconciled, its revision and who signed it
     Get(get::Arguments),
-    /// Print the CustomResourceDefinitions
+    /// Print the `CustomResourceDefinitions`
     Crds(crds::Arguments),
     /// Print a completion script for a shell
     Completions {

@@ -45,7 +45,7 @@ pub struct ClusterOptions {
 /// A cluster that can be reached.
 #[derive(Clone)]
 pub struct Cluster {
-    config: kube::Config,
+    config: Arc<kube::Config>,
     name: Arc<str>,
 }
 
@@ -152,7 +152,7 @@ impl Cluster {
         let name = config.cluster_url.host().unwrap_or("kubernetes").to_owned();
         let name = options.context.clone().unwrap_or(name);
         Ok(Self {
-            config,
+            config: Arc::new(config),
             name: name.into(),
         })
     }
@@ -169,7 +169,7 @@ impl Cluster {
 
     /// A client of kube's own, for watches of our kinds and events; nothing secret may pass through it.
     pub fn client(&self) -> Result<kube::Client, ClusterError> {
-        kube::Client::try_from(self.config.clone()).map_err(ClusterError::client)
+        kube::Client::try_from(kube::Config::clone(&self.config)).map_err(ClusterError::client)
     }
 
     /// New connections, as somebody.
@@ -187,16 +187,15 @@ impl Session {
     pub async fn resource(&self, object: &ObjectRef) -> Result<Option<Resource>, ClusterError> {
         let api_version = object.api_version();
         let known = self.resources.lock().await.get(&api_version).cloned();
-        let list = match known {
-            Some(list) => list,
-            None => {
-                let path = group_path(&api_version);
-                let reply: Option<ResourceList> = absent_as_none(self.get(&path, JSON).await)?;
-                let Some(list) = reply else { return Ok(None) };
-                let list = Arc::new(list);
-                self.resources.lock().await.insert(api_version, Arc::clone(&list));
-                list
-            }
+        let list = if let Some(list) = known {
+            list
+        } else {
+            let path = group_path(&api_version);
+            let reply: Option<ResourceList> = absent_as_none(self.get(&path, JSON).await)?;
+            let Some(list) = reply else { return Ok(None) };
+            let list = Arc::new(list);
+            self.resources.lock().await.insert(api_version, Arc::clone(&list));
+            list
         };
         let entry = list
             .resources
@@ -212,7 +211,7 @@ impl Session {
         }))
     }
 
-    /// Forgets which kinds there are, after CustomResourceDefinitions were applied.
+    /// Forgets which kinds there are, after `CustomResourceDefinitions` were applied.
     pub async fn forget_resources(&self) {
         self.resources.lock().await.clear();
     }

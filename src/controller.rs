@@ -2,8 +2,10 @@
 //!
 //! One loop serves both homes. It owns all state; reconciles run beside it and hand back what they found.
 
+mod message;
 mod report;
 mod schedule;
+mod status;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,8 +28,8 @@ use crate::reconcile::{
 use crate::store::{Definition, Definitions, Deletion, Finalizer, InvalidDefinition, Parsed, Store};
 use crate::verify::VerifiedRevision;
 
-use report::Reporter;
 pub use report::{Line, Outcome};
+use report::{Reporter, Run};
 use schedule::Schedule;
 pub use watch::{Change, list, watch};
 
@@ -40,9 +42,9 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 /// How soon something that failed is tried again at first; doubled each time, up to its interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// How long it takes at most until a deletion, or work that ended abnormally, is tried again.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// How long nothing is looked at when nothing is due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Everything that reconciles, and what they found.
 pub struct Controller {
@@ -108,6 +110,8 @@ impl Controller {
         });
         loop {
             self.start_due();
+            // Only a single run prints them.
+            drop(self.reporter.take_lines());
             let next = self.schedule.next_due().unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
                 biased;
@@ -151,7 +155,7 @@ impl Controller {
             ),
             Err(error) => tracing::error!(error = %crate::chain(&error), "messages could not be delivered"),
         }
-        self.reporter.into_lines()
+        self.reporter.take_lines()
     }
 
     /// Waits until all kinds were listed once: a Delivery seen before its source is no Delivery without one.
@@ -199,11 +203,11 @@ impl Controller {
         for invalid in invalid {
             self.reporter.invalid(&invalid).await;
         }
-        self.report_orphans().await;
+        self.wake_orphans();
     }
 
     /// Deliveries whose source does not exist say so at once.
-    async fn report_orphans(&mut self) {
+    fn wake_orphans(&mut self) {
         let orphans: Vec<Key> = self
             .definitions
             .deliveries
@@ -306,11 +310,7 @@ impl Controller {
     }
 
     /// Whether everything that a Delivery waits for is there.
-    fn ready_to_apply(
-        &self,
-        delivery: &Definition<DeliverySpec, DeliveryStatus>,
-        source: &Key,
-    ) -> Result<(), Failure> {
+    fn ready_to_apply(&self, delivery: &DeliveryDefinition, source: &Key) -> Result<(), Failure> {
         let Some(revision) = self.revisions.get(source) else {
             let Some(definition) = self.definitions.sources.get(source) else {
                 let message = format!("failed to find its source: there is no gitsource {source}");
@@ -399,7 +399,10 @@ impl Controller {
             Err(_) => !self.revisions.contains_key(&name.key),
         };
         let next = self.next_try(name, succeeded, interval, interval);
-        source.status = self.reporter.source(&source, trigger, took, next, &result).await;
+        source.status = self
+            .reporter
+            .source(&source, &Run { trigger, took, next }, &result)
+            .await;
         if let Ok(revision) = result {
             self.revisions.insert(name.key.clone(), revision);
         }
@@ -436,9 +439,7 @@ impl Controller {
             .reporter
             .delivery(
                 &delivery,
-                trigger,
-                took,
-                next,
+                &Run { trigger, took, next },
                 revision.as_deref(),
                 &delivered,
                 url,
@@ -477,9 +478,11 @@ impl Controller {
                 .reporter
                 .delivery(
                     &delivery,
-                    Trigger::Start,
-                    Duration::ZERO,
-                    LONGEST_RETRY,
+                    &Run {
+                        trigger: Trigger::Start,
+                        took: Duration::ZERO,
+                        next: LONGEST_RETRY,
+                    },
                     None,
                     &delivered,
                     None,
@@ -715,7 +718,7 @@ impl Controller {
         if !sources.is_empty() {
             return Some(sources);
         }
-        let free = |delivery: &&Definition<DeliverySpec, DeliveryStatus>| {
+        let free = |delivery: &&DeliveryDefinition| {
             !self.definitions.deliveries.values().any(|other| {
                 depends_on(delivery, &other.key) && !done.contains(&name(Kind::Delivery, &other.key))
             })
@@ -759,7 +762,7 @@ impl Controller {
 /// Puts the finalizer on before anything is applied: what is applied must not be left behind.
 async fn guarded(
     context: &Context,
-    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    delivery: &DeliveryDefinition,
     revision: &Arc<VerifiedRevision>,
     trigger: Trigger,
 ) -> Delivered {
@@ -772,10 +775,7 @@ async fn guarded(
 }
 
 /// Does what the deletion policy says, and lets the object go.
-async fn delete(
-    context: &Context,
-    delivery: &Definition<DeliverySpec, DeliveryStatus>,
-) -> Result<(), Failure> {
+async fn delete(context: &Context, delivery: &DeliveryDefinition) -> Result<(), Failure> {
     let prune = match delivery.spec.deletion_policy.unwrap_or_default() {
         DeletionPolicy::MirrorPrune => delivery.spec.prune,
         DeletionPolicy::Delete => true,
@@ -791,14 +791,14 @@ async fn delete(
     Ok(())
 }
 
-fn source_of(delivery: &Definition<DeliverySpec, DeliveryStatus>) -> Key {
+fn source_of(delivery: &DeliveryDefinition) -> Key {
     Key {
         namespace: delivery.key.namespace.clone(),
         name: delivery.spec.source_ref.name.clone(),
     }
 }
 
-fn depends_on(delivery: &Definition<DeliverySpec, DeliveryStatus>, other: &Key) -> bool {
+fn depends_on(delivery: &DeliveryDefinition, other: &Key) -> bool {
     delivery.spec.depends_on.iter().any(|dependency| {
         dependency.name == other.name
             && dependency.namespace.as_deref().unwrap_or(&delivery.key.namespace) == other.namespace
@@ -824,5 +824,7 @@ fn failure(reason: &str, message: &str) -> Failure {
     }
 }
 
-/// What a status says of a source, for those who wait for it.
-pub(crate) type SourceDefinition = Definition<GitSourceSpec, GitSourceStatus>;
+/// A source as its user wrote it.
+type SourceDefinition = Definition<GitSourceSpec, GitSourceStatus>;
+/// A Delivery as its user wrote it.
+type DeliveryDefinition = Definition<DeliverySpec, DeliveryStatus>;

@@ -73,7 +73,7 @@ pub struct Failure {
     /// What to do next, where the step knows.
     pub advice: Option<String>,
     /// The commit that was refused; those of a Delivery are known without.
-    pub commit: Option<CommitFacts>,
+    pub commit: Option<Box<CommitFacts>>,
 }
 
 /// What became of a Delivery.
@@ -153,15 +153,16 @@ pub async fn reconcile_source(
     .await?;
 
     let verified = tokio::task::spawn_blocking(move || {
-        verify(&revision, &policy, Timestamp::now()).map_err(|error| (error, facts(&revision)))
+        verify(&revision, &policy, Timestamp::now()).map_err(|error| Box::new((error, facts(&revision))))
     });
     let verified = verified
         .await
         .map_err(|error| Failure::new(Step::Verify, "Internal", &error))?;
-    verified.map(Arc::new).map_err(|(error, commit)| {
+    verified.map(Arc::new).map_err(|refusal| {
+        let (error, commit) = *refusal;
         let id = commit.id.clone();
         let failure = Failure {
-            commit: Some(commit),
+            commit: Some(Box::new(commit)),
             ..Failure::from(error)
         };
         let subject = Subject {
@@ -343,7 +344,7 @@ async fn keep_inventory(
             context
                 .store
                 .keep_inventory(&context.cluster, key, inventory)
-                .await?
+                .await?;
         }
     }
     Ok(())

@@ -196,12 +196,13 @@ fn unroll(value: Value, place: &str, manifests: &mut Vec<Manifest>) -> Result<()
     let kind = required(&mapping, &["kind"], place)?;
     let api_version = required(&mapping, &["apiVersion"], place)?;
     // kubectl unrolls what is called List and has items.
-    if kind.ends_with("List") && matches!(mapping.get("items"), Some(Value::Sequence(_))) {
-        if let Some(Value::Sequence(items)) = mapping.remove("items") {
-            return items
-                .into_iter()
-                .try_for_each(|item| unroll(item, place, manifests));
-        }
+    if kind.ends_with("List")
+        && matches!(mapping.get("items"), Some(Value::Sequence(_)))
+        && let Some(Value::Sequence(items)) = mapping.remove("items")
+    {
+        return items
+            .into_iter()
+            .try_for_each(|item| unroll(item, place, manifests));
     }
     let name = match required(&mapping, &["metadata", "name"], place) {
         Err(RenderError::NotAnObject { .. })

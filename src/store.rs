@@ -33,7 +33,7 @@ pub enum StoreError {
     /// What is referred to is not there.
     #[error("failed to find the {kind} {key}, which the spec refers to")]
     NotFound {
-        /// Secret or ConfigMap.
+        /// Secret or `ConfigMap`.
         kind: &'static str,
         /// Which.
         key: Key,
@@ -84,7 +84,7 @@ impl StoreError {
 
 /// A status of one of our kinds.
 pub enum Status<'a> {
-    /// Of a GitSource.
+    /// Of a `GitSource`.
     GitSource(&'a GitSourceStatus),
     /// Of a Delivery.
     Delivery(&'a DeliveryStatus),

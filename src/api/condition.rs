@@ -51,7 +51,7 @@ pub struct Condition {
 }
 
 /// The most characters a message may have; `metav1.Condition` allows 32768, Flux cuts at 20000.
-pub const MAX_MESSAGE: usize = 20_000;
+pub(super) const MAX_MESSAGE: usize = 20_000;
 
 /// The conditions of an object: at most one of each type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

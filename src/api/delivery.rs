@@ -26,6 +26,7 @@ use super::{Conditions, GoDuration, Interval, LocalReference, SourceReference};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are Flux's")]
 pub struct DeliverySpec {
     /// Where the files come from.
     pub source_ref: SourceReference,

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest duration that is taken: a year. What is longer is a mistake.
-pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+pub const MAX_DURATION: Duration = Duration::from_hours(8784);
 
 /// A positive duration such as `1m30s` (Go's `time.ParseDuration`, without sign, days or exponents).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

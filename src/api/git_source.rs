@@ -100,9 +100,9 @@ pub enum VerificationMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustReference {
-    /// Secret or ConfigMap.
+    /// Secret or `ConfigMap`.
     pub kind: TrustKind,
-    /// Its name, in the namespace of the GitSource.
+    /// Its name, in the namespace of the `GitSource`.
     pub name: String,
 }
 
@@ -111,7 +111,7 @@ pub struct TrustReference {
 pub enum TrustKind {
     /// A Secret.
     Secret,
-    /// A ConfigMap; public keys are no secrets.
+    /// A `ConfigMap`; public keys are no secrets.
     ConfigMap,
 }
 
@@ -122,7 +122,7 @@ pub struct GitSourceStatus {
     /// The generation of the spec that this speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, SourceVerified, Reconciling, Stalled.
+    /// Ready, `SourceVerified`, Reconciling, Stalled.
     #[serde(default)]
     pub conditions: Conditions,
     /// The last verified revision, as `main@sha1:<id>`.

@@ -72,7 +72,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceSelector {
-    /// GitSource or Delivery.
+    /// `GitSource` or Delivery.
     pub kind: Kind,
     /// A name, or `*`.
     pub name: String,

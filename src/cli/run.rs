@@ -23,7 +23,7 @@ const PENDING_CHANGES: usize = 256;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A file or folder with GitSource, Delivery and Notifier documents, and the Secrets they refer to; without it,
+    /// A file or folder with `GitSource`, Delivery and Notifier documents, and the Secrets they refer to; without it,
     /// custom resources in the cluster are reconciled
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,

@@ -1,24 +1,23 @@
 //! What came of a reconcile: to the status, the log, the events of the cluster, and people.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::SourceDefinition;
-use crate::api::{
-    API_VERSION, ConditionStatus, ConditionType, Conditions, DeliverySpec, DeliveryStatus, GitSourceStatus,
-};
+use super::message::{changes, commit_facts, signature, told};
+use super::status::{delivery_status, invalid_conditions, source_status};
+use super::{DeliveryDefinition, SourceDefinition};
+use crate::api::{API_VERSION, ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus};
 use crate::cluster::{Actor, Resource, Scope};
 use crate::name::{Kind, ObjectName, ObjectRef};
-use crate::notify::{
-    self, Changes, ClusterObject, CommitId, Listed, Notifications, Public, Reason, Retry, Step, forge,
-};
+use crate::notify::{self, Changes, Notifications, Public, Step};
 use crate::plan::Action;
 use crate::reconcile::{Context, Delivered, Failure, Trigger};
-use crate::store::{Definition, InvalidDefinition, Status, Store};
-use crate::verify::{CommitFacts, Verification, VerifiedRevision};
+use crate::store::{InvalidDefinition, Status, Store};
+use crate::verify::VerifiedRevision;
 
 /// One object of a single run, for its table of results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,14 +42,33 @@ pub enum Outcome {
     Ready,
     /// It is not.
     NotReady,
-    /// Its user asked to leave it.
-    Suspended,
+}
+
+impl Outcome {
+    fn of<T, E>(result: &Result<T, E>) -> Self {
+        if result.is_ok() {
+            Self::Ready
+        } else {
+            Self::NotReady
+        }
+    }
+}
+
+/// One reconcile, seen from outside.
+pub(super) struct Run {
+    /// What asked for it.
+    pub(super) trigger: Trigger,
+    /// How long it took.
+    pub(super) took: Duration,
+    /// How long until the next.
+    pub(super) next: Duration,
 }
 
 /// Tells what came of reconciles.
 pub(super) struct Reporter {
     context: Arc<Context>,
     notifications: Notifications,
+    /// What was reported, in a single run; a process that runs on would gather them for ever.
     lines: Vec<Line>,
 }
 
@@ -66,82 +84,31 @@ impl Reporter {
         }
     }
 
-    pub(super) fn into_lines(self) -> Vec<Line> {
-        self.lines
+    /// What was reported since the last call.
+    pub(super) fn take_lines(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.lines)
     }
 
     /// Reports what came of a source; its new status comes back.
     pub(super) async fn source(
         &mut self,
         source: &SourceDefinition,
-        trigger: Trigger,
-        took: Duration,
-        next: Duration,
+        run: &Run,
         result: &Result<Arc<VerifiedRevision>, Failure>,
     ) -> GitSourceStatus {
         let name = ObjectName {
             kind: Kind::GitSource,
             key: source.key.clone(),
         };
-        let mut status = source.status.clone();
-        status.observed_generation = source.generation;
-        status.last_handled_reconcile_at.clone_from(&source.requested_at);
-        let now = Timestamp::now();
-        let set = |conditions: &mut Conditions, type_, status, reason: &str, message: &str| {
-            conditions.set(type_, status, reason, message, source.generation, now);
-        };
+        let status = source_status(source, result, Timestamp::now());
         match result {
-            Ok(revision) => {
-                let signed = signed_by(revision.verification());
-                let message = format!("revision {} {signed}", revision.name());
-                set(
-                    &mut status.conditions,
-                    ConditionType::Ready,
-                    ConditionStatus::True,
-                    "Succeeded",
-                    &message,
-                );
-                let (verified, reason) = match revision.verification() {
-                    Verification::Signed(_) => (ConditionStatus::True, "Verified"),
-                    Verification::Waived => (ConditionStatus::Unknown, "Waived"),
-                };
-                set(
-                    &mut status.conditions,
-                    ConditionType::SourceVerified,
-                    verified,
-                    reason,
-                    &signed,
-                );
-                status.revision = Some(revision.name().to_owned());
-                status.signer = revision.verification().signer_status();
-                let is_new = source.status.revision != status.revision;
-                tracing::info!(
-                    object = %name, trigger = trigger.as_str(), revision = revision.name(),
-                    signer = %revision.verification(), duration_ms = milliseconds(took), new = is_new,
-                    outcome = "ready", "source reconciled"
-                );
-            }
-            Err(failure) => {
-                set(
-                    &mut status.conditions,
-                    ConditionType::Ready,
-                    ConditionStatus::False,
-                    &failure.reason,
-                    &failure.message,
-                );
-                if failure.step == Step::Verify {
-                    set(
-                        &mut status.conditions,
-                        ConditionType::SourceVerified,
-                        ConditionStatus::False,
-                        &failure.reason,
-                        &failure.message,
-                    );
-                }
-                log_failure(&name, trigger, took, failure, None);
-            }
+            Ok(revision) => tracing::info!(
+                object = %name, trigger = run.trigger.as_str(), revision = revision.name(),
+                signer = %revision.verification(), duration_ms = milliseconds(run.took),
+                new = source.status.revision != status.revision, outcome = "ready", "source reconciled"
+            ),
+            Err(failure) => log_failure(&name, run, failure, None),
         }
-        let message = ready_message(&status.conditions);
         self.transition(
             &name,
             &source.status.conditions,
@@ -159,7 +126,7 @@ impl Reporter {
                 Some(signature(revision.verification())),
                 notify::Outcome::Succeeded(notify::Success {
                     changes: Changes::default(),
-                    duration: took,
+                    duration: run.took,
                 }),
             ),
             Err(failure) => (
@@ -170,16 +137,21 @@ impl Reporter {
                 (failure.step == Step::Verify).then(|| notify::Signature::Refused {
                     reason: Public::masked(&failure.reason),
                 }),
-                notify::Outcome::Failed(told(failure, status.revision.as_deref(), next)),
+                notify::Outcome::Failed(told(failure, status.revision.as_deref(), run.next)),
             ),
         };
         self.tell(&name, &source.labels, commit, signature, outcome).await;
+        let message = status
+            .conditions
+            .get(ConditionType::Ready)
+            .map(|ready| ready.message.clone());
+        let verified = result.as_ref().ok().map(AsRef::as_ref);
         self.line(
             &name,
-            result.is_ok(),
             status.revision.clone(),
-            result.as_ref().ok().map(AsRef::as_ref),
-            message,
+            verified,
+            Outcome::of(result),
+            message.unwrap_or_default(),
         );
         status
     }
@@ -187,10 +159,8 @@ impl Reporter {
     /// Reports what came of a Delivery; its new status comes back.
     pub(super) async fn delivery(
         &mut self,
-        delivery: &Definition<DeliverySpec, DeliveryStatus>,
-        trigger: Trigger,
-        took: Duration,
-        next: Duration,
+        delivery: &DeliveryDefinition,
+        run: &Run,
         revision: Option<&VerifiedRevision>,
         delivered: &Delivered,
         url: Option<String>,
@@ -199,84 +169,24 @@ impl Reporter {
             kind: Kind::Delivery,
             key: delivery.key.clone(),
         };
-        let mut status = delivery.status.clone();
-        status.observed_generation = delivery.generation;
-        status
-            .last_handled_reconcile_at
-            .clone_from(&delivery.requested_at);
-        if let Some(inventory) = &delivered.inventory {
-            status.inventory.clone_from(inventory);
-        }
-        if let Some(revision) = revision {
-            status.last_attempted_revision = Some(revision.name().to_owned());
-        }
-        status.audit_head = Some(self.context.audit.head());
-        let now = Timestamp::now();
+        let status = delivery_status(
+            delivery,
+            revision,
+            delivered,
+            self.context.audit.head(),
+            Timestamp::now(),
+        );
         let counts = Counts::of(delivered);
         match &delivered.result {
-            Ok(()) => {
-                let applied = revision.map(|revision| revision.name().to_owned());
-                let signed = revision.map_or_else(String::new, |revision| signed_by(revision.verification()));
-                let message = format!(
-                    "applied revision {} {signed}",
-                    applied.as_deref().unwrap_or_default()
-                );
-                status.conditions.set(
-                    ConditionType::Ready,
-                    ConditionStatus::True,
-                    "Applied",
-                    &message,
-                    delivery.generation,
-                    now,
-                );
-                if delivery.spec.wait {
-                    let healthy = "everything that was applied is healthy";
-                    status.conditions.set(
-                        ConditionType::Healthy,
-                        ConditionStatus::True,
-                        "Healthy",
-                        healthy,
-                        delivery.generation,
-                        now,
-                    );
-                }
-                status.signer = revision.and_then(|revision| revision.verification().signer_status());
-                status.last_applied_revision = applied;
-                tracing::info!(
-                    object = %name, trigger = trigger.as_str(), commit = revision.map(VerifiedRevision::name),
-                    signer = revision.map(|revision| revision.verification().to_string()),
-                    created = counts.created, configured = counts.configured, deleted = counts.deleted,
-                    unchanged = counts.unchanged, duration_ms = milliseconds(took), outcome = "ready",
-                    "delivery reconciled"
-                );
-            }
-            Err(failure) => {
-                let ready = &mut status.conditions;
-                ready.set(
-                    ConditionType::Ready,
-                    ConditionStatus::False,
-                    &failure.reason,
-                    &failure.message,
-                    delivery.generation,
-                    now,
-                );
-                if failure.step == Step::Health {
-                    ready.set(
-                        ConditionType::Healthy,
-                        ConditionStatus::False,
-                        &failure.reason,
-                        &failure.message,
-                        delivery.generation,
-                        now,
-                    );
-                }
-                log_failure(&name, trigger, took, failure, Some((revision, &counts)));
-            }
+            Ok(()) => tracing::info!(
+                object = %name, trigger = run.trigger.as_str(), commit = revision.map(VerifiedRevision::name),
+                signer = revision.map(|revision| revision.verification().to_string()),
+                created = counts.created, configured = counts.configured, deleted = counts.deleted,
+                unchanged = counts.unchanged, duration_ms = milliseconds(run.took), outcome = "ready",
+                "delivery reconciled"
+            ),
+            Err(failure) => log_failure(&name, run, failure, Some((revision, &counts))),
         }
-        let message = match &delivered.result {
-            Ok(()) => format!("{counts}"),
-            Err(failure) => failure.message.clone(),
-        };
         self.transition(
             &name,
             &delivery.status.conditions,
@@ -290,30 +200,27 @@ impl Reporter {
         let outcome = match &delivered.result {
             Ok(()) => notify::Outcome::Succeeded(notify::Success {
                 changes: changes(delivered),
-                duration: took,
+                duration: run.took,
             }),
             Err(failure) => {
-                notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref(), next))
+                notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref(), run.next))
             }
         };
-        let failure = delivered.result.as_ref().err();
         // Waiting for something else is not worth waking anybody: that something has its own message.
-        let waits = failure.is_some_and(|failure| {
-            matches!(failure.reason.as_str(), "DependencyNotReady" | "SourceNotReady")
-        });
-        if !waits {
+        let waits =
+            |failure: &Failure| matches!(failure.reason.as_str(), "DependencyNotReady" | "SourceNotReady");
+        if !delivered.result.as_ref().is_err_and(waits) {
             let commit = revision.and_then(|revision| commit_facts(revision.commit(), url.as_deref()));
             let signature = revision.map(|revision| signature(revision.verification()));
             self.tell(&name, &delivery.labels, commit, signature, outcome)
                 .await;
         }
-        self.line(
-            &name,
-            delivered.result.is_ok(),
-            status.last_applied_revision.clone(),
-            revision,
-            message,
-        );
+        let message = match &delivered.result {
+            Ok(()) => counts.to_string(),
+            Err(failure) => failure.message.clone(),
+        };
+        let applied = status.last_applied_revision.clone();
+        self.line(&name, applied, revision, Outcome::of(&delivered.result), message);
         status
     }
 
@@ -328,43 +235,20 @@ impl Reporter {
         else {
             return;
         };
-        let mut conditions = Conditions::default();
-        let now = Timestamp::now();
-        conditions.set(
-            ConditionType::Ready,
-            ConditionStatus::False,
-            "InvalidSpec",
-            reason,
-            *generation,
-            now,
-        );
-        conditions.set(
-            ConditionType::Stalled,
-            ConditionStatus::True,
-            "InvalidSpec",
-            reason,
-            *generation,
-            now,
-        );
         match object.kind {
             Kind::GitSource => {
+                let conditions = invalid_conditions(reason, *generation, Timestamp::now());
                 let status = GitSourceStatus {
                     conditions,
                     observed_generation: *generation,
-                    ..Default::default()
+                    ..GitSourceStatus::default()
                 };
                 self.publish(object, Status::GitSource(&status)).await;
             }
             // The inventory must survive: an unreadable spec is no reason to forget what is in the cluster.
             Kind::Delivery | Kind::Notifier => {}
         }
-        self.lines.push(Line {
-            object: object.to_string(),
-            outcome: Outcome::NotReady,
-            revision: None,
-            signer: None,
-            message: invalid.to_string(),
-        });
+        self.line(object, None, None, Outcome::NotReady, invalid.to_string());
     }
 
     async fn publish(&self, name: &ObjectName, status: Status<'_>) {
@@ -376,14 +260,14 @@ impl Reporter {
     fn line(
         &mut self,
         name: &ObjectName,
-        ready: bool,
         revision: Option<String>,
         verified: Option<&VerifiedRevision>,
+        outcome: Outcome,
         message: String,
     ) {
         self.lines.push(Line {
             object: name.to_string(),
-            outcome: if ready { Outcome::Ready } else { Outcome::NotReady },
+            outcome,
             revision,
             signer: verified.map(|revision| revision.verification().to_string()),
             message,
@@ -394,7 +278,7 @@ impl Reporter {
     async fn tell(
         &self,
         name: &ObjectName,
-        labels: &std::collections::BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
         commit: Option<notify::CommitFacts>,
         signature: Option<notify::Signature>,
         outcome: notify::Outcome,
@@ -523,114 +407,25 @@ impl std::fmt::Display for Counts {
 
 fn log_failure(
     name: &ObjectName,
-    trigger: Trigger,
-    took: Duration,
+    run: &Run,
     failure: &Failure,
     delivery: Option<(Option<&VerifiedRevision>, &Counts)>,
 ) {
     let revision = delivery.and_then(|(revision, _)| revision);
     let counts = delivery.map(|(_, counts)| counts);
+    let refused = failure.commit.as_ref().map(|commit| commit.revision.as_str());
     tracing::error!(
-        object = %name, trigger = trigger.as_str(), step = failure.step.as_str(), reason = failure.reason,
-        commit = revision.map(VerifiedRevision::name), signer = revision.map(|revision| revision.verification().to_string()),
+        object = %name, trigger = run.trigger.as_str(), step = failure.step.as_str(), reason = failure.reason,
+        commit = revision.map(VerifiedRevision::name).or(refused),
+        signer = revision.map(|revision| revision.verification().to_string()),
         created = counts.map(|counts| counts.created), configured = counts.map(|counts| counts.configured),
-        deleted = counts.map(|counts| counts.deleted), duration_ms = milliseconds(took), outcome = "failed",
+        deleted = counts.map(|counts| counts.deleted), duration_ms = milliseconds(run.took), outcome = "failed",
         "{}", failure.message
     );
 }
 
 fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn signed_by(verification: &Verification) -> String {
-    match verification {
-        Verification::Signed(signer) => format!("signed by {} ({})", signer.identity, signer.fingerprint),
-        Verification::Waived => "not verified: spec.verify.mode is None".to_owned(),
-    }
-}
-
-fn ready_message(conditions: &Conditions) -> String {
-    conditions
-        .get(ConditionType::Ready)
-        .map(|ready| ready.message.clone())
-        .unwrap_or_default()
-}
-
-fn signature(verification: &Verification) -> notify::Signature {
-    match verification {
-        Verification::Signed(signer) => notify::Signature::Signed {
-            key: match signer.kind {
-                git_signature::SignerKind::Ssh => notify::KeyKind::Ssh,
-                git_signature::SignerKind::OpenPgp => notify::KeyKind::OpenPgp,
-            },
-            identity: Public::masked(&signer.identity),
-            fingerprint: Public::masked(&signer.fingerprint),
-        },
-        Verification::Waived => notify::Signature::Waived,
-    }
-}
-
-fn commit_facts(commit: &CommitFacts, url: Option<&str>) -> Option<notify::CommitFacts> {
-    let id = CommitId::parse(&commit.id).ok()?;
-    let reference = commit
-        .revision
-        .rsplit_once('@')
-        .map(|(reference, _)| Public::masked(reference));
-    let link = url.and_then(|url| forge::commit_link(url, &id));
-    let subject = commit.subject.as_ref().map(Public::masked);
-    let author = commit.author.as_ref().map(Public::masked);
-    Some(notify::CommitFacts {
-        id,
-        reference,
-        subject,
-        author,
-        link,
-    })
-}
-
-fn told(failure: &Failure, running: Option<&str>, next: Duration) -> notify::Failure {
-    let object = |failure: &crate::plan::ObjectFailure| notify::ObjectFailure {
-        object: cluster_object(&failure.object),
-        reason: Reason::word(&failure.reason),
-        message: Public::masked(&failure.message),
-    };
-    let running = running
-        .and_then(|name| name.rsplit_once(':'))
-        .and_then(|(_, id)| CommitId::parse(id).ok());
-    notify::Failure {
-        step: failure.step,
-        reason: Reason::word(&failure.reason),
-        message: Public::masked(&failure.message),
-        objects: failure.objects.iter().map(object).collect::<Listed<_>>(),
-        advice: failure.advice.as_ref().map(Public::masked),
-        running,
-        retry: Retry::After(next),
-    }
-}
-
-fn changes(delivered: &Delivered) -> Changes {
-    let change = |change: &crate::apply::Change| {
-        let action = match change.action {
-            Action::Create => notify::Action::Created,
-            Action::Configure => notify::Action::Configured,
-            Action::Delete => notify::Action::Deleted,
-            Action::None => return None,
-        };
-        Some(notify::Change {
-            action,
-            object: cluster_object(&change.object),
-        })
-    };
-    delivered.changes.iter().filter_map(change).collect()
-}
-
-fn cluster_object(object: &ObjectRef) -> ClusterObject {
-    ClusterObject {
-        kind: Public::masked(&object.kind),
-        namespace: object.namespace.as_ref().map(Public::masked),
-        name: Public::masked(&object.name),
-    }
 }
 
 /// The start of a text, in whole characters, of at most so many bytes.

@@ -49,7 +49,7 @@ pub enum Deletion {
 /// One of our objects, by kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
-    /// A GitSource.
+    /// A `GitSource`.
     GitSource(Definition<GitSourceSpec, GitSourceStatus>),
     /// A Delivery.
     Delivery(Definition<DeliverySpec, DeliveryStatus>),

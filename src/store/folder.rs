@@ -18,7 +18,7 @@ use crate::name::{InvalidName, Key};
 use crate::verify::TrustMaterial;
 
 /// The most files that a folder of documents may have.
-pub const MAX_CONFIG_FILES: usize = 1_000;
+pub(super) const MAX_CONFIG_FILES: usize = 1_000;
 
 /// Documents that were read, and where statuses go.
 pub struct Folder {
@@ -172,7 +172,7 @@ impl Folder {
         }
     }
 
-    /// Takes in a Secret or ConfigMap that the specs refer to. The error never quotes the document.
+    /// Takes in a Secret or `ConfigMap` that the specs refer to. The error never quotes the document.
     fn take_reference(
         &mut self,
         path: &Path,
