@@ -45,8 +45,11 @@ pub(super) struct SshCredentials {
 pub struct Proxy {
     /// `http://…` or `https://…`, without user information.
     pub(super) address: reqwest::Url,
-    pub(super) login: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    pub(super) login: Option<Login>,
 }
+
+/// A user's name and password.
+type Login = (Zeroizing<String>, Zeroizing<String>);
 
 /// Why the data of a Secret is not taken. Names keys, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -228,7 +231,7 @@ impl Fields {
         }
     }
 
-    fn login(&mut self) -> Result<Option<(Zeroizing<String>, Zeroizing<String>)>, InvalidCredentials> {
+    fn login(&mut self) -> Result<Option<Login>, InvalidCredentials> {
         match (self.text("username")?, self.text("password")?) {
             // A colon would end the user's name (RFC 7617 §2).
             (Some(user), Some(_)) if user.contains(':') => {
