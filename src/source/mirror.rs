@@ -427,3 +427,47 @@ fn unusable(error: git2::Error) -> FetchError {
 fn unwritable(error: &std::io::Error) -> FetchError {
     FetchError::Mirror(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(objects: u32) -> Vec<u8> {
+        [b"PACK\x00\x00\x00\x02".to_vec(), objects.to_be_bytes().to_vec()].concat()
+    }
+
+    #[test]
+    fn a_pack_has_a_bounded_number_of_objects() {
+        let most = u32::try_from(MAX_PACK_OBJECTS).unwrap();
+        assert_eq!(pack_objects(&header(most)).unwrap(), MAX_PACK_OBJECTS);
+        assert!(matches!(
+            pack_objects(&header(most + 1)),
+            Err(FetchError::TooLarge { what: "objects", .. })
+        ));
+        for other in [&b"PACK\x00\x00\x00\x03\x00\x00\x00\x01"[..], b"", b"<html>......"] {
+            assert!(pack_objects(other).is_err());
+        }
+    }
+
+    #[test]
+    fn a_pack_has_a_bounded_size_and_a_whole_header() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let mut pack = Pack::new(&odb);
+        pack.bytes = MAX_PACK_BYTES;
+        assert!(matches!(
+            pack.take(b"P"),
+            Err(FetchError::TooLarge { what: "bytes", .. })
+        ));
+        let mut pack = Pack::new(&odb);
+        pack.take(b"PACK").unwrap();
+        assert!(pack.finish().is_err());
+        let mut pack = Pack::new(&odb);
+        header(0)
+            .chunks(5)
+            .try_for_each(|piece| pack.take(piece))
+            .unwrap();
+        pack.finish().unwrap();
+    }
+}

@@ -187,7 +187,11 @@ fn checked_path(url: &Url) -> Result<String, InvalidUrl> {
         && !trimmed.starts_with('-')
         && !decoded.chars().any(char::is_control)
         && trimmed.split('/').all(|part| part != "..");
-    if plain { Ok(decoded.trim_end_matches('/').to_owned()) } else { Err(InvalidUrl::Path) }
+    if plain {
+        Ok(decoded.trim_end_matches('/').to_owned())
+    } else {
+        Err(InvalidUrl::Path)
+    }
 }
 
 fn checked_host(url: &Url) -> Result<String, InvalidUrl> {
@@ -329,7 +333,10 @@ mod tests {
             ("https://ada@git.example/apps", InvalidUrl::Credentials),
             ("https://ada:hunter2@git.example/apps", InvalidUrl::Credentials),
             ("ssh://ada:hunter2@git.example/apps", InvalidUrl::Credentials),
-            ("https://git.example/apps?private_token=hunter2", InvalidUrl::Query),
+            (
+                "https://git.example/apps?private_token=hunter2",
+                InvalidUrl::Query,
+            ),
             ("https://git.example/apps#main", InvalidUrl::Query),
             ("ssh://-oProxyCommand=id/apps", InvalidUrl::Host),
             ("ssh://git@-oProxyCommand/apps", InvalidUrl::Host),
