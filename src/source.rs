@@ -1,4 +1,4 @@
-//! Step one, fetch: from what a GitSource says to a [`Revision`] whose objects are here.
+//! Step one, fetch: from what a `GitSource` says to a [`Revision`] whose objects are here.
 //!
 //! ```text
 //! Fetch ─lock, ask the remote for its references→ target ─receive what is missing, check that it is whole→ Revision
@@ -53,7 +53,7 @@ use crate::api::GitReference;
 /// Where tags are.
 const TAGS: &str = "refs/tags/";
 /// How much longer than [`MAX_FETCH`] is waited for work that is not the network's, until the fetch is given up.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// What to fetch, with what, and where to keep it.
 pub struct Fetch {

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::error::FetchError;
 
 /// The timeout of a network step when a source gives none, as in Flux.
-pub const DEFAULT_STEP: Duration = Duration::from_secs(60);
+pub const DEFAULT_STEP: Duration = Duration::from_mins(1);
 /// The longest a whole fetch may take, however steadily it moves; it is begun anew at the next interval.
-pub const MAX_FETCH: Duration = Duration::from_secs(15 * 60);
+pub const MAX_FETCH: Duration = Duration::from_mins(15);
 /// How often something that cannot be waited for is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 

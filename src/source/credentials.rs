@@ -45,7 +45,13 @@ pub(super) struct SshCredentials {
 pub struct Proxy {
     /// `http://…` or `https://…`, without user information.
     pub(super) address: reqwest::Url,
-    pub(super) login: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    pub(super) login: Option<Login>,
+}
+
+/// A user and a password.
+pub(super) struct Login {
+    pub(super) user: Zeroizing<String>,
+    pub(super) password: Zeroizing<String>,
 }
 
 /// Why the data of a Secret is not taken. Names keys, never values.
@@ -129,7 +135,7 @@ impl Proxy {
 }
 
 fn http_credentials(mut fields: Fields) -> Result<HttpCredentials, InvalidCredentials> {
-    let login = fields.login()?.map(|(user, password)| {
+    let login = fields.login()?.map(|Login { user, password }| {
         let pair = Zeroizing::new(format!("{}:{}", *user, *password));
         Zeroizing::new(format!(
             "Basic {}",
@@ -228,13 +234,13 @@ impl Fields {
         }
     }
 
-    fn login(&mut self) -> Result<Option<(Zeroizing<String>, Zeroizing<String>)>, InvalidCredentials> {
+    fn login(&mut self) -> Result<Option<Login>, InvalidCredentials> {
         match (self.text("username")?, self.text("password")?) {
             // A colon would end the user's name (RFC 7617 §2).
             (Some(user), Some(_)) if user.contains(':') => {
                 Err(InvalidCredentials::Value("username", "has a colon"))
             }
-            (Some(user), Some(password)) => Ok(Some((user, password))),
+            (Some(user), Some(password)) => Ok(Some(Login { user, password })),
             (None, None) => Ok(None),
             (Some(_), None) => Err(InvalidCredentials::Missing("username", "password")),
             (None, Some(_)) => Err(InvalidCredentials::Missing("password", "username")),

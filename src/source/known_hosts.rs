@@ -165,7 +165,7 @@ impl Entry {
     }
 }
 
-/// Whether a pattern with `*` and `?` matches (ssh_config(5), PATTERNS).
+/// Whether a pattern with `*` and `?` matches (`ssh_config(5)`, PATTERNS).
 fn matches(pattern: &str, name: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());

@@ -231,7 +231,7 @@ fn read_references<I: Incoming>(
             None => return Ok(references),
             // A server may ignore the prefix.
             Some(line) => {
-                references.extend(reference(&line)?.filter(|reference| reference.name.starts_with(prefix)))
+                references.extend(reference(&line)?.filter(|reference| reference.name.starts_with(prefix)));
             }
         }
     }

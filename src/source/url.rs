@@ -11,7 +11,7 @@ const SSH_PORT: u16 = 22;
 /// The SSH user when the URL names none, as in Flux.
 const SSH_USER: &str = "git";
 
-/// Where a GitSource was written down: that decides whether it may name a folder of this machine.
+/// Where a `GitSource` was written down: that decides whether it may name a folder of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
     /// A custom resource: whoever wrote it may have no rights on the machine that fluxops runs on.
