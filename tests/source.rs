@@ -148,7 +148,7 @@ impl Program {
         let url = line
             .trim()
             .strip_prefix("listening ")
-            .unwrap_or_else(|| panic!("{script:?} said {line:?}"));
+            .unwrap_or_else(|| panic!("{} said {line:?}", script.display()));
         Self {
             url: url.to_owned(),
             process,
@@ -486,7 +486,7 @@ fn forget_protocol_2(server: u16) -> u16 {
         let mut upstream = TcpStream::connect(("127.0.0.1", server)).unwrap();
         let (mut answers, mut back) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
         std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
-        let mut buffer = [0; 65536];
+        let mut buffer = [0; 8192];
         while let Ok(count @ 1..) = client.read(&mut buffer) {
             let piece = &mut buffer[..count];
             if let Some(at) = piece.windows(HEADER.len()).position(|window| window == HEADER) {
@@ -499,7 +499,7 @@ fn forget_protocol_2(server: u16) -> u16 {
         listener
             .incoming()
             .flatten()
-            .for_each(|client| drop(std::thread::spawn(move || relay(client))))
+            .for_each(|client| drop(std::thread::spawn(move || relay(client))));
     });
     port
 }
@@ -1021,7 +1021,7 @@ async fn ssh_trusts_known_hosts_alone() {
     );
 }
 
-/// Hashes the names of a known_hosts with ssh-keygen.
+/// Hashes the names of a `known_hosts` with ssh-keygen.
 fn hashed(world: &World, known_hosts: &str) -> String {
     let file = world.write("to_hash", known_hosts);
     assert!(

@@ -48,8 +48,11 @@ pub struct Proxy {
     pub(super) login: Option<Login>,
 }
 
-/// A user's name and password.
-type Login = (Zeroizing<String>, Zeroizing<String>);
+/// A user and a password.
+pub(super) struct Login {
+    pub(super) user: Zeroizing<String>,
+    pub(super) password: Zeroizing<String>,
+}
 
 /// Why the data of a Secret is not taken. Names keys, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +135,7 @@ impl Proxy {
 }
 
 fn http_credentials(mut fields: Fields) -> Result<HttpCredentials, InvalidCredentials> {
-    let login = fields.login()?.map(|(user, password)| {
+    let login = fields.login()?.map(|Login { user, password }| {
         let pair = Zeroizing::new(format!("{}:{}", *user, *password));
         Zeroizing::new(format!(
             "Basic {}",
@@ -237,7 +240,7 @@ impl Fields {
             (Some(user), Some(_)) if user.contains(':') => {
                 Err(InvalidCredentials::Value("username", "has a colon"))
             }
-            (Some(user), Some(password)) => Ok(Some((user, password))),
+            (Some(user), Some(password)) => Ok(Some(Login { user, password })),
             (None, None) => Ok(None),
             (Some(_), None) => Err(InvalidCredentials::Missing("username", "password")),
             (None, Some(_)) => Err(InvalidCredentials::Missing("password", "username")),

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode, Url};
 
 use super::clock::{Clock, Step};
-use super::credentials::{HttpCredentials, Proxy};
+use super::credentials::{HttpCredentials, Login, Proxy};
 use super::error::FetchError;
 use super::pkt_line::Incoming;
 use super::upload_pack::{Discretion, Transport};
@@ -73,7 +73,7 @@ impl Http {
         if let Some(proxy) = proxy {
             let mut through =
                 reqwest::Proxy::all(proxy.address.clone()).map_err(|error| broken(error, Step::Connect))?;
-            if let Some((user, password)) = &proxy.login {
+            if let Some(Login { user, password }) = &proxy.login {
                 through = through.basic_auth(user, password);
             }
             builder = builder.proxy(through);

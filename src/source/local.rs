@@ -15,12 +15,12 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn open(path: &Path, prefix: &str) -> Result<Self, FetchError> {
-        let repository = Repository::open(path).map_err(unreadable)?;
+        let repository = Repository::open(path).map_err(|error| unreadable(&error))?;
         let mut references = Vec::new();
-        for reference in repository.references().map_err(unreadable)? {
+        for reference in repository.references().map_err(|error| unreadable(&error))? {
             let reference = reference
                 .and_then(|reference| reference.resolve())
-                .map_err(unreadable)?;
+                .map_err(|error| unreadable(&error))?;
             if let (Ok(name), Some(target)) = (reference.name(), reference.target())
                 && name.starts_with(prefix)
             {
@@ -48,7 +48,7 @@ impl Remote for Local {
             result = sink(piece);
             result.is_ok()
         });
-        result.and(packed.map_err(unreadable))
+        result.and(packed.map_err(|error| unreadable(&error)))
     }
 }
 
@@ -73,6 +73,6 @@ fn pack(
     builder.foreach(sink)
 }
 
-fn unreadable(error: git2::Error) -> FetchError {
+fn unreadable(error: &git2::Error) -> FetchError {
     FetchError::Local(error.message().to_owned())
 }

@@ -69,7 +69,7 @@ impl Mirror {
 
     /// Opens the bare repository for reading.
     pub fn open(&self) -> Result<Repository, FetchError> {
-        Repository::open_bare(&self.path).map_err(unusable)
+        Repository::open_bare(&self.path).map_err(|error| unusable(&error))
     }
 
     /// Deletes what is there, so that the next fetch clones anew: for when an object turns out to be unreadable.
@@ -140,7 +140,7 @@ impl Mirror {
     fn recreate(&self) -> Result<Repository, FetchError> {
         self.discard()?;
         private_folder(&self.path)?;
-        Repository::init_bare(&self.path).map_err(unusable)
+        Repository::init_bare(&self.path).map_err(|error| unusable(&error))
     }
 }
 
@@ -177,7 +177,7 @@ fn receive(
     haves: &[Oid],
     remote: &mut dyn Remote,
 ) -> Result<(), FetchError> {
-    let odb = repository.odb().map_err(unusable)?;
+    let odb = repository.odb().map_err(|error| unusable(&error))?;
     let mut pack = Pack::new(&odb);
     remote.objects(want, haves, &mut |piece| pack.take(piece))?;
     pack.finish()
@@ -215,7 +215,7 @@ impl<'odb> Pack<'odb> {
         if missing > 0 {
             self.header.extend_from_slice(header);
             if self.header.len() == PACK_HEADER && pack_objects(&self.header)? > 0 {
-                let mut writer = self.odb.packwriter().map_err(unusable)?;
+                let mut writer = self.odb.packwriter().map_err(|error| unusable(&error))?;
                 writer.write_all(&self.header).map_err(|_| bad_pack())?;
                 self.writer = Some(writer);
             }
@@ -329,10 +329,10 @@ impl TreeCheck<'_> {
 fn marks(repository: &Repository) -> Result<Vec<Oid>, FetchError> {
     let references = repository
         .references_glob(&format!("{MARKS}*"))
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     let mut marks = Vec::new();
     for reference in references {
-        marks.extend(reference.map_err(unusable)?.target());
+        marks.extend(reference.map_err(|error| unusable(&error))?.target());
     }
     let time = |id: &Oid| {
         let commit = target(repository, *id).and_then(|target| repository.find_commit(target.commit).ok());
@@ -343,9 +343,9 @@ fn marks(repository: &Repository) -> Result<Vec<Oid>, FetchError> {
 }
 
 fn check_marks(repository: &Repository) -> Result<(), FetchError> {
-    let odb = repository.odb().map_err(unusable)?;
+    let odb = repository.odb().map_err(|error| unusable(&error))?;
     for id in marks(repository)? {
-        odb.read_header(id).map_err(unusable)?;
+        odb.read_header(id).map_err(|error| unusable(&error))?;
         if target(repository, id).is_some_and(|target| odb.read(target.commit).is_err()) {
             return Err(FetchError::Mirror(format!(
                 "{id} leads to a commit that cannot be read"
@@ -357,21 +357,24 @@ fn check_marks(repository: &Repository) -> Result<(), FetchError> {
 
 /// Commits that we have, for the remote to find a common one: the newest, whatever they are called.
 fn haves(repository: &Repository, marks: &[Oid]) -> Result<Vec<Oid>, FetchError> {
-    let mut walk = repository.revwalk().map_err(unusable)?;
-    walk.set_sorting(git2::Sort::TIME).map_err(unusable)?;
+    let mut walk = repository.revwalk().map_err(|error| unusable(&error))?;
+    walk.set_sorting(git2::Sort::TIME)
+        .map_err(|error| unusable(&error))?;
     for id in marks {
         if let Some(target) = target(repository, *id) {
-            walk.push(target.commit).map_err(unusable)?;
+            walk.push(target.commit).map_err(|error| unusable(&error))?;
         }
     }
-    walk.take(MAX_HAVES).collect::<Result<_, _>>().map_err(unusable)
+    walk.take(MAX_HAVES)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable(&error))
 }
 
 /// Marks an object as complete, and forgets marks that it makes needless or that are too many.
 fn mark(repository: &Repository, id: Oid, old: &[Oid]) -> Result<(), FetchError> {
     repository
         .reference(&format!("{MARKS}{id}"), id, true, "fetched")
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     let commit = target(repository, id).map(|target| target.commit);
     let mut kept = 1;
     for old in old {
@@ -380,8 +383,8 @@ fn mark(repository: &Repository, id: Oid, old: &[Oid]) -> Result<(), FetchError>
         if is_ancestor || kept >= MAX_MARKS {
             let mut reference = repository
                 .find_reference(&format!("{MARKS}{old}"))
-                .map_err(unusable)?;
-            reference.delete().map_err(unusable)?;
+                .map_err(|error| unusable(&error))?;
+            reference.delete().map_err(|error| unusable(&error))?;
         } else {
             kept += 1;
         }
@@ -417,7 +420,7 @@ fn bad_pack() -> FetchError {
     FetchError::BadObjects("the pack is damaged or incomplete, or the disk is full".to_owned())
 }
 
-fn unusable(error: git2::Error) -> FetchError {
+fn unusable(error: &git2::Error) -> FetchError {
     match error.code() {
         ErrorCode::NotFound => FetchError::Mirror("an object or a file of it is missing".to_owned()),
         _ => FetchError::Mirror(error.message().to_owned()),
@@ -426,4 +429,48 @@ fn unusable(error: git2::Error) -> FetchError {
 
 fn unwritable(error: &std::io::Error) -> FetchError {
     FetchError::Mirror(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(objects: u32) -> Vec<u8> {
+        [b"PACK\x00\x00\x00\x02".to_vec(), objects.to_be_bytes().to_vec()].concat()
+    }
+
+    #[test]
+    fn a_pack_has_a_bounded_number_of_objects() {
+        let most = u32::try_from(MAX_PACK_OBJECTS).unwrap();
+        assert_eq!(pack_objects(&header(most)).unwrap(), MAX_PACK_OBJECTS);
+        assert!(matches!(
+            pack_objects(&header(most + 1)),
+            Err(FetchError::TooLarge { what: "objects", .. })
+        ));
+        for other in [&b"PACK\x00\x00\x00\x03\x00\x00\x00\x01"[..], b"", b"<html>......"] {
+            assert!(pack_objects(other).is_err());
+        }
+    }
+
+    #[test]
+    fn a_pack_has_a_bounded_size_and_a_whole_header() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let mut pack = Pack::new(&odb);
+        pack.bytes = MAX_PACK_BYTES;
+        assert!(matches!(
+            pack.take(b"P"),
+            Err(FetchError::TooLarge { what: "bytes", .. })
+        ));
+        let mut pack = Pack::new(&odb);
+        pack.take(b"PACK").unwrap();
+        assert!(pack.finish().is_err());
+        let mut pack = Pack::new(&odb);
+        header(0)
+            .chunks(5)
+            .try_for_each(|piece| pack.take(piece))
+            .unwrap();
+        pack.finish().unwrap();
+    }
 }

@@ -49,7 +49,7 @@ impl Transport for Ssh<'_> {
             port,
             path,
         } = self.location;
-        let connecting = |error| broken(error, clock, Step::Connect);
+        let connecting = |error| broken(&error, clock, Step::Connect);
         let stream = clock
             .wait(
                 Step::Connect,
@@ -72,7 +72,7 @@ impl Transport for Ssh<'_> {
         let passphrase = self.credentials.passphrase.as_ref().map(|text| text.as_str());
         session
             .userauth_pubkey_memory(user, None, &self.credentials.identity, passphrase)
-            .map_err(|error| match broken(error, clock, Step::Connect) {
+            .map_err(|error| match broken(&error, clock, Step::Connect) {
                 timeout @ FetchError::Timeout { .. } => timeout,
                 _ => FetchError::SshLogin { user: user.clone() },
             })?;
@@ -211,7 +211,7 @@ fn limit(session: &Session, clock: &Clock, step: Step) -> Result<(), FetchError>
     Ok(())
 }
 
-fn broken(error: ssh2::Error, clock: &Clock, step: Step) -> FetchError {
+fn broken(error: &ssh2::Error, clock: &Clock, step: Step) -> FetchError {
     match error.code() {
         TIMEOUT | SOCKET_TIMEOUT => clock.timeout(step),
         _ => FetchError::Network {
