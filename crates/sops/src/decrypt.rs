@@ -179,7 +179,7 @@ fn block_comment_edit(text: &str, leaf: &UnsealedLeaf<'_>, rest: Option<&str>) -
     let indicator = before.trim_end().strip_suffix('-')?.len();
     let line_start = before
         .get(..indicator)?
-        .rfind('\n')
+        .rfind(['\n', '\r'])
         .map_or(0, |line_break| line_break + 1);
     let indent = " ".repeat(text.get(line_start..indicator)?.chars().count());
     let line_break = line_break_of(text);

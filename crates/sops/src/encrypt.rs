@@ -162,6 +162,8 @@ fn read_back(sealed: &str, format: Format, limits: &Limits, cipher: &Cipher) -> 
 struct WrittenValue {
     span: Range<usize>,
     text: String,
+    /// In flow, something may follow on the same line.
+    layout: CollectionStyle,
 }
 
 /// A comment and the text that is to stand for it: sealed, or as it was.
@@ -196,6 +198,7 @@ impl Sealing<'_> {
             self.values.push(WrittenValue {
                 span: node.span.clone(),
                 text: double_quoted(scalar.as_str()).to_string(),
+                layout: CollectionStyle::Block,
             });
         }
     }
@@ -239,6 +242,7 @@ impl<'a> Visitor<'a> for Sealing<'_> {
                 CollectionStyle::Block => sealed,
                 CollectionStyle::Flow => format!("\"{sealed}\""),
             },
+            layout: leaf.place.layout(),
         });
         Ok(())
     }
@@ -276,6 +280,9 @@ fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> 
             Some(value) => {
                 value.text.push_str(" #");
                 value.text.push_str(&comment.text);
+                if value.layout == CollectionStyle::Flow {
+                    value.text.push_str("\n ");
+                }
             }
             None if comment.scope == Scope::Sealed => {
                 edits.push(edit(comment.span, format!("#{}", comment.text)));
@@ -304,9 +311,9 @@ fn block_edits(text: &str, format: Format, stream: &Stream, block: &Block<'_>) -
     roots
         .filter_map(|root| match &root.content {
             Content::Mapping {
+                entries,
                 style: CollectionStyle::Block,
-                ..
-            } => Some(yaml_block_edit(text, root, block, line_break)),
+            } => Some(yaml_block_edit(text, root, entries, block, line_break)),
             Content::Mapping { entries, .. } => {
                 Some(flow_block_edit(text, format, root, entries, block, line_break))
             }
@@ -316,18 +323,26 @@ fn block_edits(text: &str, format: Format, stream: &Stream, block: &Block<'_>) -
 }
 
 /// Behind the last line of the document, comments and blank lines included: they may belong to a block scalar.
-fn yaml_block_edit(text: &str, root: &Node, block: &Block<'_>, line_break: &str) -> Edit {
+fn yaml_block_edit(
+    text: &str,
+    root: &Node,
+    entries: &[(Node, Node)],
+    block: &Block<'_>,
+    line_break: &str,
+) -> Edit {
     let mut end = line_end(text, root.span.end);
-    while let Some(line) = text.get(end..).and_then(|rest| rest.split_inclusive('\n').next()) {
-        let content = line.trim();
+    while end < text.len() {
+        let next = line_end(text, end);
+        let content = text.get(end..next).unwrap_or_default().trim();
         if !content.is_empty() && !content.starts_with('#') {
             break;
         }
-        end += line.len();
+        end = next;
     }
-    let column = usize::try_from(root.position.column.saturating_sub(1)).unwrap_or(0);
-    let lines = block.to_yaml(column, line_break);
-    let is_at_line_start = text.get(..end).is_some_and(|before| before.ends_with('\n'));
+    let lines = block.to_yaml(indent_of(text, root, entries), line_break);
+    let is_at_line_start = text
+        .get(..end)
+        .is_some_and(|before| before.ends_with(['\n', '\r']));
     edit(
         end..end,
         if is_at_line_start {
@@ -338,10 +353,30 @@ fn yaml_block_edit(text: &str, root: &Node, block: &Block<'_>, line_break: &str)
     )
 }
 
+/// The spaces before the entries of a map. Where it has a tag or an anchor, it begins with that, on a line above.
+fn indent_of(text: &str, root: &Node, entries: &[(Node, Node)]) -> usize {
+    if root.tag.is_none() && root.anchor.is_none() {
+        return usize::try_from(root.position.column.saturating_sub(1)).unwrap_or(0);
+    }
+    let before = entries
+        .first()
+        .and_then(|(key, _)| text.get(..key.span.start))
+        .unwrap_or_default();
+    let line = before
+        .rsplit(['\n', '\r'])
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('\u{feff}');
+    line.len() - line.trim_start_matches(' ').len()
+}
+
+/// The end of the line at an offset, its line break included: LF, CRLF or CR.
 fn line_end(text: &str, offset: usize) -> usize {
-    match text.get(offset..).and_then(|rest| rest.find('\n')) {
-        Some(line_break) => offset + line_break + 1,
+    let rest = text.get(offset..).unwrap_or_default();
+    match rest.find(['\n', '\r']) {
         None => text.len(),
+        Some(at) if rest.get(at..).is_some_and(|end| end.starts_with("\r\n")) => offset + at + 2,
+        Some(at) => offset + at + 1,
     }
 }
 
@@ -370,7 +405,10 @@ fn flow_block_edit(
     let entry = format!("{}{}", layout.start_of_line(1), block.to_json(&layout));
     if let Some((key, value)) = entries.last() {
         let end = value.span.end.max(key.span.end);
-        edit(end..end, format!(",{entry}"))
+        // A value that is left out may have a comment right behind its colon.
+        let is_before_comment = text.get(end..).is_some_and(|rest| rest.starts_with('#'));
+        let space = if is_before_comment { " " } else { "" };
+        edit(end..end, format!(",{entry}{space}"))
     } else {
         let end = root.span.end.saturating_sub(1);
         edit(end..end, format!("{entry}{}", layout.start_of_line(0)))

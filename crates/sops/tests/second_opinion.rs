@@ -85,7 +85,7 @@ fn rops_agrees_both_ways() {
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let sealed = encrypt(&text, Format::Yaml, &options, now, &mut |buffer| {
-            numbers.fill(buffer)
+            numbers.fill(buffer);
         })
         .unwrap();
         let path = directory.join("sealed.yaml");
