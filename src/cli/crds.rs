@@ -1,4 +1,4 @@
-//! `fluxops crds`: the CustomResourceDefinitions, as they are in crds/.
+//! `fluxops crds`: the `CustomResourceDefinitions`, as they are in crds/.
 
 use std::path::PathBuf;
 
