@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::api::InventoryEntry;
-use crate::audit::{ActionRecord, Intended, Intent};
+use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
 use crate::observe::{CONCURRENCY, State, Target, look_again};
@@ -326,18 +326,17 @@ fn failed(object: ObjectRef, error: &ClusterError, sensitivity: Sensitivity) -> 
 impl Applied {
     /// What was done, for the log.
     pub fn to_records(&self) -> Vec<ActionRecord> {
-        let done = self
-            .changes
-            .iter()
-            .filter(|change| change.action != Action::None)
-            .map(|change| ActionRecord {
+        let done = self.changes.iter().filter_map(|change| {
+            let action = RecordedAction::of(change.action)?;
+            Some(ActionRecord {
                 object: change.object.to_string(),
-                action: change.action.to_string(),
+                action,
                 error: None,
-            });
+            })
+        });
         let failed = self.failures.iter().map(|failure| ActionRecord {
             object: failure.object.to_string(),
-            action: "failed".to_owned(),
+            action: RecordedAction::Failed,
             error: Some(failure.reason.clone()),
         });
         done.chain(failed).collect()

@@ -8,12 +8,14 @@
 //! Nothing is written to the cluster before its intent is on disk: only [`AuditLog::record`] makes an
 //! [`Intended`], and only an [`Intended`] can be applied.
 
+mod file;
+mod line;
 mod log;
 mod record;
 mod verify;
 
 pub use log::{AuditError, AuditLog};
-pub use record::{ActionRecord, Event, Record, Subject};
+pub use record::{ActionRecord, Ending, Event, Record, RecordedAction, Subject, Trigger};
 pub use verify::{ChainBreak, Verified, read, verify_chain};
 
 use crate::plan::Plan;
@@ -22,24 +24,21 @@ use crate::plan::Plan;
 pub const SCHEMA: u32 = 1;
 /// The file that records are appended to.
 pub const CURRENT_FILE: &str = "audit.jsonl";
-/// How large the file grows before it is set aside as `audit-<first sequence number>.jsonl`.
+/// How large the file grows before it is set aside as `audit-<number of its last record>.jsonl`.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
-/// The longest line that is read. Longer ones are a broken chain, not a reason to use up the memory.
+/// The longest line that is written and read, its newline included. Longer ones are a broken chain, not a reason to
+/// use up the memory.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A plan that is on record. It can be applied, once.
-///
-/// ```compile_fail
-/// fn twice(intended: fluxops::audit::Intended) -> (fluxops::audit::Intended, fluxops::audit::Intended) {
-///     (intended.clone(), intended)
-/// }
-/// ```
+#[must_use = "it was recorded as about to happen"]
 pub struct Intended {
     plan: Plan,
     intent: Intent,
 }
 
 /// The obligation to record how an intent ended.
+#[must_use = "its outcome has to be recorded"]
 pub struct Intent {
     sequence: u64,
     subject: Subject,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::api::InventoryEntry;
-use crate::audit::ActionRecord;
+use crate::audit::{ActionRecord, RecordedAction};
 use crate::name::ObjectRef;
 use crate::observe::{Observed, State, Target};
 
@@ -258,21 +258,18 @@ impl Plan {
 
     /// What is about to be done, for the log: everything but what stays as it is.
     pub fn to_records(&self) -> Vec<ActionRecord> {
-        let applied = self
-            .stages
-            .iter()
-            .flatten()
-            .filter_map(|target| match action(&target.state)? {
-                Action::None => None,
-                action => Some((target.manifest.object(), action)),
-            });
+        let applied = self.stages.iter().flatten();
+        let applied = applied.filter_map(|target| Some((target.manifest.object(), action(&target.state)?)));
         let pruned = self.prune.iter().map(|object| (object, Action::Delete));
-        let record = |(object, action): (&ObjectRef, Action)| ActionRecord {
-            object: object.to_string(),
-            action: action.to_string(),
-            error: None,
+        let record = |(object, action): (&ObjectRef, Action)| {
+            let action = RecordedAction::of(action)?;
+            Some(ActionRecord {
+                object: object.to_string(),
+                action,
+                error: None,
+            })
         };
-        applied.chain(pruned).map(record).collect()
+        applied.chain(pruned).filter_map(record).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry};
 use crate::apply::{self, Change};
+pub use crate::audit::Trigger;
 use crate::audit::{AuditError, AuditLog, Event, Subject};
 use crate::cluster::{Actor, Cluster, ClusterError, Sensitivity};
 use crate::files::{Files, KeyError, Keys};
@@ -42,23 +43,6 @@ pub struct Context {
     pub age_keys: Option<Zeroizing<String>>,
 }
 
-/// What asked for a reconcile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The process started, or the object is new.
-    Start,
-    /// Its interval.
-    Interval,
-    /// Its last try failed.
-    Retry,
-    /// Its source has a new revision.
-    Revision,
-    /// Its spec changed, or something it depends on became ready.
-    Change,
-    /// Somebody asked.
-    Request,
-}
-
 /// Why a reconcile did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -84,20 +68,6 @@ pub struct Delivered {
     pub changes: Vec<Change>,
     /// What is in the cluster now; absent when nothing was tried.
     pub inventory: Option<Vec<InventoryEntry>>,
-}
-
-impl Trigger {
-    /// The trigger as a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Interval => "interval",
-            Self::Retry => "retry",
-            Self::Revision => "revision",
-            Self::Change => "change",
-            Self::Request => "request",
-        }
-    }
 }
 
 /// Brings a source's newest revision here and verifies it.
@@ -170,7 +140,7 @@ pub async fn reconcile_source(
                 kind: Kind::GitSource,
                 key: key.clone(),
             },
-            trigger: trigger.as_str().to_owned(),
+            trigger,
             commit: Some(id),
             signer: None,
         };
@@ -269,10 +239,9 @@ async fn run(
             failures,
             inventory,
         } = applied;
-        let result = if failures.is_empty() { "applied" } else { "failed" };
         context
             .audit
-            .complete(intent, result, records, Timestamp::now())?;
+            .complete(intent, records, Timestamp::now())?;
         delivered.changes = changes;
         if inventory != expected {
             keep_inventory(context, key, status, &inventory).await?;
@@ -376,21 +345,16 @@ pub async fn prune_all(
             kind: Kind::Delivery,
             key: key.clone(),
         },
-        trigger: "deletion".to_owned(),
+        trigger: Trigger::Deletion,
         commit: None,
         signer: None,
     };
     let intended = context.audit.record(plan, subject, Timestamp::now())?;
     let applied = apply::apply(&session, intended, key).await;
     let records = applied.to_records();
-    let result = if applied.failures.is_empty() {
-        "applied"
-    } else {
-        "failed"
-    };
     context
         .audit
-        .complete(applied.intent, result, records, Timestamp::now())?;
+        .complete(applied.intent, records, Timestamp::now())?;
     if applied.failures.is_empty() {
         Ok(applied.changes)
     } else {
@@ -415,7 +379,7 @@ fn subject(key: &Key, revision: &VerifiedRevision, trigger: Trigger) -> Subject 
             kind: Kind::Delivery,
             key: key.clone(),
         },
-        trigger: trigger.as_str().to_owned(),
+        trigger,
         commit: Some(revision.commit().id.clone()),
         signer: Some(revision.verification().to_string()),
     }
@@ -428,7 +392,7 @@ fn refused(context: &Context, subject: Subject, failure: &Failure, ready: Option
     }
     let event = Event::Refused {
         subject,
-        step: failure.step.as_str().to_owned(),
+        step: failure.step,
         reason: failure.reason.clone(),
         message: failure.message.clone(),
     };

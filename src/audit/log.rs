@@ -1,21 +1,23 @@
 //! Writing the log.
 
-use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use ring::digest;
 
-use super::verify::verify_chain;
+use super::file::{CurrentFile, io_error, private};
+use super::line::{sha256, to_line};
+use super::verify::{Chain, scan};
 use super::{
-    ActionRecord, CURRENT_FILE, ChainBreak, Event, Intended, Intent, MAX_FILE_BYTES, Record, SCHEMA, Subject,
+    ActionRecord, ChainBreak, Ending, Event, Intended, Intent, MAX_FILE_BYTES, MAX_LINE_BYTES, Record,
+    SCHEMA, Subject,
 };
-use crate::name::hex;
 use crate::plan::Plan;
+
+/// The file whose lock says that a process writes the log.
+const LOCK_FILE: &str = "audit.lock";
 
 /// Why the log cannot be used. Nothing is applied then.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,20 @@ pub enum AuditError {
         /// What it said.
         source: io::Error,
     },
+    /// An earlier write failed in a way that leaves open what is on disk.
+    #[error("failed to write the audit log {}: an earlier write to it failed and could not be undone; look after the disk, then restart fluxops", .0.display())]
+    Unusable(PathBuf),
+    /// A record that is no JSON.
+    #[error("failed to write the audit log: a record cannot be written as JSON")]
+    NotWritable(#[source] serde_json::Error),
+    /// A record that no reader would accept.
+    #[error(
+        "failed to write the audit log: a record of {bytes} bytes is longer than the {MAX_LINE_BYTES} that are read; use several Deliveries"
+    )]
+    TooLong {
+        /// The length of its line.
+        bytes: usize,
+    },
     /// Another process writes this log.
     #[error("failed to lock {}: another fluxops uses this state directory; give each its own --state-dir", .0.display())]
     Locked(PathBuf),
@@ -42,73 +58,68 @@ pub enum AuditError {
 
 /// The log of one state directory, open for writing. One process at a time.
 pub struct AuditLog {
-    directory: PathBuf,
     state: Mutex<State>,
     // Held for its lock.
     _lock: File,
 }
 
 struct State {
-    file: File,
-    bytes: u64,
+    file: CurrentFile,
+    /// The number of the newest record.
     sequence: u64,
+    /// Its hash.
     head: String,
+    /// From which length on the file is set aside, in bytes.
+    rotate_at: u64,
 }
 
-/// The hash before the first record.
-pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
 impl AuditLog {
-    /// Opens or begins the log: checks the chain, closes what the last process left open.
+    /// Opens or begins the log in an existing directory: checks the chain, closes what the last process left open.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Self, AuditError> {
-        let lock_path = directory.join("audit.lock");
-        let lock = private()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(io_error("lock", &lock_path))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| AuditError::Locked(lock_path))?;
+        Self::open_rotating(directory, now, MAX_FILE_BYTES)
+    }
 
-        let path = directory.join(CURRENT_FILE);
-        let chain = verify_chain(directory).map_err(AuditError::Broken)?;
-        let mut file = private()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(io_error("open", &path))?;
-        let bytes = file.metadata().map_err(io_error("open", &path))?.len();
-        let torn = chain.torn_tail.as_ref().map(|tail| Event::Torn {
-            bytes: tail.len() as u64,
-            digest: hex(digest::digest(&digest::SHA256, tail).as_ref()),
-        });
-        if torn.is_some() {
-            file.write_all(b"\n").map_err(io_error("write", &path))?;
-        }
-        let log = Self {
-            directory: directory.to_owned(),
-            state: Mutex::new(State {
-                file,
-                bytes,
-                sequence: chain.records,
-                head: chain.head,
-            }),
-            _lock: lock,
+    pub(super) fn open_rotating(
+        directory: &Path,
+        now: Timestamp,
+        rotate_at: u64,
+    ) -> Result<Self, AuditError> {
+        let lock = lock(directory)?;
+        let Chain {
+            verified,
+            open_intents,
+        } = scan(directory).map_err(AuditError::Broken)?;
+        let file = CurrentFile::open(directory)?;
+        let mut state = State {
+            file,
+            sequence: verified.records,
+            head: verified.head,
+            rotate_at,
         };
-        for event in torn.into_iter().chain([Event::Started {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }]) {
-            log.append(event, now)?;
+        if let Some(torn) = verified.torn_tail {
+            let event = Event::Torn {
+                bytes: torn.len() as u64,
+                digest: sha256(&torn),
+            };
+            state.write(event, now, CurrentFile::close_torn_line)?;
         }
-        for intent in open_intents(directory)? {
+        state.append(
+            Event::Started {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            now,
+        )?;
+        for intent in open_intents {
             tracing::warn!(
                 intent,
                 "the last process died between an intent and its outcome; reconciling will converge"
             );
-            log.append(Event::Interrupted { intent }, now)?;
+            state.append(Event::Interrupted { intent }, now)?;
         }
-        Ok(log)
+        Ok(Self {
+            state: Mutex::new(state),
+            _lock: lock,
+        })
     }
 
     /// Puts a plan on record; what comes back is the permission to apply it.
@@ -117,18 +128,17 @@ impl AuditLog {
             subject: subject.clone(),
             actions: plan.to_records(),
         };
-        let sequence = self.append(event, now)?;
+        let sequence = self.state().append(event, now)?;
         Ok(Intended {
             plan,
             intent: Intent { sequence, subject },
         })
     }
 
-    /// Records how an intent ended.
+    /// Records how an intent ended: it failed if any of its actions did.
     pub fn complete(
         &self,
         intent: Intent,
-        result: &str,
         actions: Vec<ActionRecord>,
         now: Timestamp,
     ) -> Result<(), AuditError> {
@@ -136,95 +146,77 @@ impl AuditLog {
         let event = Event::Outcome {
             intent: sequence,
             subject,
-            result: result.to_owned(),
+            result: Ending::of(&actions),
             actions,
         };
-        self.append(event, now).map(drop)
+        self.state().append(event, now).map(drop)
     }
 
     /// Records something that is neither an intent nor its outcome.
     pub fn note(&self, event: Event, now: Timestamp) -> Result<(), AuditError> {
-        self.append(event, now).map(drop)
+        self.state().append(event, now).map(drop)
     }
 
     /// The hash of the newest record.
     pub fn head(&self) -> String {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .head
-            .clone()
+        self.state().head.clone()
     }
 
-    /// Appends a record and waits until it is on disk.
-    fn append(&self, event: Event, now: Timestamp) -> Result<u64, AuditError> {
-        let path = self.directory.join(CURRENT_FILE);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.bytes > MAX_FILE_BYTES {
-            self.rotate(&mut state)?;
+    /// A thread that panicked left the state usable: it is changed after the disk is, and the file knows what it has.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Appends a record, in a new file if this one is full, and waits until it is on disk. Its number comes back.
+    fn append(&mut self, event: Event, now: Timestamp) -> Result<u64, AuditError> {
+        if self.file.bytes() > self.rotate_at {
+            self.file.rotate(self.sequence)?;
         }
-        let sequence = state.sequence + 1;
+        self.write(event, now, CurrentFile::append)
+    }
+
+    /// Writes the next record; the chain goes on from it only when it is on disk.
+    fn write(
+        &mut self,
+        event: Event,
+        now: Timestamp,
+        write: fn(&mut CurrentFile, &[u8]) -> Result<(), AuditError>,
+    ) -> Result<u64, AuditError> {
+        let sequence = self.sequence + 1;
         let record = Record {
             schema: SCHEMA,
             sequence,
-            time: now.to_string(),
-            previous: state.head.clone(),
+            time: now,
+            previous: self.head.clone(),
             event,
         };
-        let (line, hash) = to_line(&record).map_err(io_error("write", &path))?;
-        state.file.write_all(&line).map_err(io_error("write", &path))?;
-        state.file.sync_data().map_err(io_error("sync", &path))?;
-        state.bytes += line.len() as u64;
-        state.sequence = sequence;
-        state.head = hash;
+        let (line, hash) = to_line(&record).map_err(AuditError::NotWritable)?;
+        if line.len() > MAX_LINE_BYTES {
+            return Err(AuditError::TooLong { bytes: line.len() });
+        }
+        write(&mut self.file, &line)?;
+        self.sequence = sequence;
+        self.head = hash;
         Ok(sequence)
     }
+}
 
-    fn rotate(&self, state: &mut State) -> Result<(), AuditError> {
-        let path = self.directory.join(CURRENT_FILE);
-        // The name sorts as the chain runs: by the number of the last record in it.
-        let aside = self.directory.join(format!("audit-{:012}.jsonl", state.sequence));
-        std::fs::rename(&path, &aside).map_err(io_error("rotate", &aside))?;
-        state.file = private()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(io_error("rotate", &path))?;
-        state.bytes = 0;
-        let directory = File::open(&self.directory).map_err(io_error("rotate", &self.directory))?;
-        directory.sync_all().map_err(io_error("rotate", &self.directory))
+fn lock(directory: &Path) -> Result<File, AuditError> {
+    let path = directory.join(LOCK_FILE);
+    let file = private()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(io_error("lock", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(AuditError::Locked(path)),
+        Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
     }
 }
 
-/// The bytes of a record's line, and its hash.
-pub(super) fn to_line(record: &Record) -> io::Result<(Vec<u8>, String)> {
-    let mut line = serde_json::to_vec(record)?;
-    let hash = hex(digest::digest(&digest::SHA256, &line).as_ref());
-    line.pop();
-    line.extend_from_slice(format!(",\"hash\":\"{hash}\"}}\n").as_bytes());
-    Ok((line, hash))
-}
-
-/// Intents without an outcome.
-fn open_intents(directory: &Path) -> Result<BTreeSet<u64>, AuditError> {
-    let mut open = BTreeSet::new();
-    for record in super::read(directory).map_err(AuditError::Broken)? {
-        match record.event {
-            Event::Intent { .. } => drop(open.insert(record.sequence)),
-            Event::Outcome { intent, .. } | Event::Interrupted { intent } => drop(open.remove(&intent)),
-            _ => {}
-        }
-    }
-    Ok(open)
-}
-
-fn private() -> OpenOptions {
-    let mut options = File::options();
-    options.mode(0o600);
-    options
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AuditError {
-    let path = path.to_owned();
-    move |source| AuditError::Io { action, path, source }
-}
+#[cfg(test)]
+mod tests;

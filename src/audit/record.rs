@@ -1,8 +1,11 @@
 //! What a record says.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::ObjectName;
+use crate::notify::Step;
+use crate::plan::Action;
 
 /// One line of the log, without its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +15,8 @@ pub struct Record {
     pub schema: u32,
     /// Its place in the chain, from 1.
     pub sequence: u64,
-    /// When, RFC 3339 in UTC.
-    pub time: String,
+    /// When, written as RFC 3339 in UTC.
+    pub time: Timestamp,
     /// The hash of the record before; 64 zeros for the first.
     pub previous: String,
     /// What happened.
@@ -26,8 +29,8 @@ pub struct Record {
 pub struct Subject {
     /// The object that was reconciled.
     pub object: ObjectName,
-    /// What asked for it: `interval`, `revision`, `spec`, `request`, `start`.
-    pub trigger: String,
+    /// What asked for it.
+    pub trigger: Trigger,
     /// The full commit id, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
@@ -36,17 +39,61 @@ pub struct Subject {
     pub signer: Option<String>,
 }
 
+/// What asked for a reconcile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// The process started, or the object is new.
+    Start,
+    /// Its interval.
+    Interval,
+    /// Its last try failed.
+    Retry,
+    /// Its source has a new revision.
+    Revision,
+    /// Its spec changed, or something it depends on became ready.
+    Change,
+    /// Somebody asked.
+    Request,
+    /// It is being deleted.
+    Deletion,
+}
+
 /// One object and what is done to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionRecord {
     /// `Kind/namespace/name`, or `Kind/name`.
     pub object: String,
-    /// `create`, `configure`, `none`, `delete`.
-    pub action: String,
+    /// What is done to it, or that it failed.
+    pub action: RecordedAction,
     /// Why it failed, where it did; the reason word and the field, never a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// What is done to an object that does not stay as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordedAction {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Configure,
+    /// It is deleted.
+    Delete,
+    /// It could not be done.
+    Failed,
+}
+
+/// How an intent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// All of it was done.
+    Applied,
+    /// Something failed.
+    Failed,
 }
 
 /// What happened.
@@ -76,8 +123,8 @@ pub enum Event {
         intent: u64,
         /// Whose work.
         subject: Subject,
-        /// `applied` or `failed`.
-        result: String,
+        /// Whether all of it was done.
+        result: Ending,
         /// What was really done.
         actions: Vec<ActionRecord>,
     },
@@ -91,7 +138,7 @@ pub enum Event {
         /// Whose work.
         subject: Subject,
         /// At which step.
-        step: String,
+        step: Step,
         /// Why, in one word.
         reason: String,
         /// Why, in a sentence without secrets.
@@ -111,4 +158,49 @@ pub enum Event {
         /// Their SHA-256.
         digest: String,
     },
+}
+
+impl Trigger {
+    /// The trigger as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Interval => "interval",
+            Self::Retry => "retry",
+            Self::Revision => "revision",
+            Self::Change => "change",
+            Self::Request => "request",
+            Self::Deletion => "deletion",
+        }
+    }
+}
+
+impl RecordedAction {
+    /// How a planned or finished action is recorded; what stays as it is, is not.
+    pub fn of(action: Action) -> Option<Self> {
+        match action {
+            Action::Create => Some(Self::Create),
+            Action::Configure => Some(Self::Configure),
+            Action::Delete => Some(Self::Delete),
+            Action::None => None,
+        }
+    }
+}
+
+impl Ending {
+    /// The ending that the fates of the objects amount to.
+    pub(super) fn of(actions: &[ActionRecord]) -> Self {
+        let failed = actions
+            .iter()
+            .any(|action| action.action == RecordedAction::Failed);
+        if failed { Self::Failed } else { Self::Applied }
+    }
+
+    /// The ending as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+        }
+    }
 }

@@ -1,19 +1,18 @@
 //! Reading the log, and checking that nobody changed it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use ring::digest;
-
-use super::log::GENESIS;
-use super::{CURRENT_FILE, Event, MAX_LINE_BYTES, Record, SCHEMA};
-use crate::name::hex;
+use super::file::files;
+use super::line::{BadLine, GENESIS, from_line, sha256};
+use super::{Event, MAX_LINE_BYTES, Record};
 
 /// What an unbroken chain amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many records there are.
+    /// The number of the newest record, which is how many there are.
     pub records: u64,
     /// The hash of the newest; compare it with the one in a status or a message.
     pub head: String,
@@ -72,16 +71,58 @@ pub enum ChainBreak {
     },
 }
 
+/// A chain, and what its last writer left undone.
+pub(super) struct Chain {
+    pub(super) verified: Verified,
+    /// The numbers of intents without an outcome.
+    pub(super) open_intents: BTreeSet<u64>,
+}
+
 /// A line with its place.
 struct Line {
     path: PathBuf,
     number: u64,
     bytes: Vec<u8>,
-    complete: bool,
+    end: End,
+}
+
+/// How a line ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With a newline.
+    Newline,
+    /// With the file.
+    File,
 }
 
 /// Checks a state directory's whole chain, or one file's, from its first record on.
 pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
+    scan(path).map(|chain| chain.verified)
+}
+
+/// Checks a chain, and finds the intents that are open at its end.
+pub(super) fn scan(path: &Path) -> Result<Chain, ChainBreak> {
+    let mut open_intents = BTreeSet::new();
+    let verified = walk(path, |record| match record.event {
+        Event::Intent { .. } => drop(open_intents.insert(record.sequence)),
+        Event::Outcome { intent, .. } | Event::Interrupted { intent } => drop(open_intents.remove(&intent)),
+        Event::Started { .. } | Event::Refused { .. } | Event::TrustChanged { .. } | Event::Torn { .. } => {}
+    })?;
+    Ok(Chain {
+        verified,
+        open_intents,
+    })
+}
+
+/// All records in order, as far as the chain is one.
+pub fn read(path: &Path) -> Result<Vec<Record>, ChainBreak> {
+    let mut records = Vec::new();
+    walk(path, |record| records.push(record))?;
+    Ok(records)
+}
+
+/// Visits the records of a chain in order, each only once it is known to follow the one before.
+fn walk(path: &Path, mut visit: impl FnMut(Record)) -> Result<Verified, ChainBreak> {
     let mut verified = Verified {
         records: 0,
         head: GENESIS.to_owned(),
@@ -92,15 +133,17 @@ pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
     let mut lines = lines(path)?.peekable();
     while let Some(line) = lines.next() {
         let line = line?;
-        if matches!(lines.peek(), Some(Ok(next)) if closes(next, &line)) {
-            continue;
+        match lines.peek() {
+            Some(Ok(next)) if accounts_for(next, &line) => continue,
+            None if line.end == End::File => {
+                verified.torn_tail = Some(line.bytes);
+                break;
+            }
+            _ => {}
         }
-        if !line.complete && lines.peek().is_none() {
-            verified.torn_tail = Some(line.bytes);
-            break;
-        }
-        let (record, hash) = checked(&line)?;
-        let follows = record.previous == verified.head && record.sequence == verified.records + 1;
+        let (record, hash) = from_line(&line.bytes).map_err(|bad| line.broken(bad))?;
+        let follows =
+            verified.records.checked_add(1) == Some(record.sequence) && record.previous == verified.head;
         if anchored && !follows {
             return Err(ChainBreak::OutOfOrder {
                 path: line.path,
@@ -111,31 +154,19 @@ pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
         anchored = true;
         verified.records = record.sequence;
         verified.head = hash;
+        visit(record);
     }
     Ok(verified)
 }
 
-/// All records in order, each checked for itself.
-pub fn read(path: &Path) -> Result<Vec<Record>, ChainBreak> {
-    let mut records = Vec::new();
-    let mut lines = lines(path)?.peekable();
-    while let Some(line) = lines.next() {
-        let line = line?;
-        let torn = match lines.peek() {
-            Some(Ok(next)) => closes(next, &line),
-            Some(Err(_)) => false,
-            None => !line.complete,
-        };
-        if !torn {
-            records.push(checked(&line)?.0);
-        }
-    }
-    Ok(records)
-}
-
 /// Whether a line is the record that accounts for the torn line before it.
-fn closes(line: &Line, torn: &Line) -> bool {
-    match checked(line) {
+fn accounts_for(line: &Line, torn: &Line) -> bool {
+    // Few lines are as short, and only they are parsed twice.
+    const LONGEST: usize = 512;
+    if line.bytes.len() > LONGEST || torn.end == End::File {
+        return false;
+    }
+    match from_line(&line.bytes) {
         Ok((
             Record {
                 event: Event::Torn { bytes, digest },
@@ -147,70 +178,33 @@ fn closes(line: &Line, torn: &Line) -> bool {
     }
 }
 
-fn checked(line: &Line) -> Result<(Record, String), ChainBreak> {
-    let not_a_record = || ChainBreak::NotARecord {
-        path: line.path.clone(),
-        line: line.number,
-    };
-    let (body, hash) = split_hash(&line.bytes).ok_or_else(not_a_record)?;
-    let schema = serde_json::from_slice::<SchemaOnly>(&body)
-        .map_err(|_| not_a_record())?
-        .schema;
-    if schema > SCHEMA {
-        return Err(ChainBreak::NewerSchema {
-            path: line.path.clone(),
-            line: line.number,
-            schema,
-        });
+impl Line {
+    fn broken(&self, bad: BadLine) -> ChainBreak {
+        let (path, line) = (self.path.clone(), self.number);
+        match bad {
+            BadLine::NotARecord => ChainBreak::NotARecord { path, line },
+            BadLine::Changed { sequence } => ChainBreak::Changed { path, line, sequence },
+            BadLine::NewerSchema(schema) => ChainBreak::NewerSchema { path, line, schema },
+        }
     }
-    let record: Record = serde_json::from_slice(&body).map_err(|_| not_a_record())?;
-    if sha256(&body) == hash {
-        Ok((record, hash))
-    } else {
-        Err(ChainBreak::Changed {
-            path: line.path.clone(),
-            line: line.number,
-            sequence: record.sequence,
-        })
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct SchemaOnly {
-    schema: u32,
-}
-
-/// A line as the bytes that were hashed, and the hash it carries.
-fn split_hash(line: &[u8]) -> Option<(Vec<u8>, String)> {
-    const MEMBER: &[u8] = b",\"hash\":\"";
-    const HASH: usize = 64;
-    let without_end = line.strip_suffix(b"\"}")?;
-    let (rest, hash) = without_end.split_at_checked(without_end.len().checked_sub(HASH)?)?;
-    let mut body = rest.strip_suffix(MEMBER)?.to_vec();
-    body.push(b'}');
-    let hash = std::str::from_utf8(hash).ok()?;
-    let lower_hex = hash
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    lower_hex.then(|| (body, hash.to_owned()))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// The lines of a log, oldest first, one at a time.
 fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Line, ChainBreak>>, ChainBreak> {
-    let files = if path.is_dir() {
-        files(path)?
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ChainBreak::Io { path, source }
+    };
+    let paths = if path.is_dir() {
+        files(path).map_err(failed(path))?
     } else {
         vec![path.to_owned()]
     };
-    let readers = files.into_iter().map(|path| match File::open(&path) {
-        Ok(file) => Ok((path, BufReader::new(file))),
-        Err(source) => Err(ChainBreak::Io { path, source }),
-    });
-    let readers: Vec<_> = readers.collect::<Result<_, _>>()?;
+    let mut readers = Vec::with_capacity(paths.len());
+    for path in paths {
+        let file = File::open(&path).map_err(failed(&path))?;
+        readers.push((path, BufReader::new(file)));
+    }
     Ok(readers.into_iter().flat_map(|(path, mut reader)| {
         let mut number = 0;
         std::iter::from_fn(move || {
@@ -222,10 +216,9 @@ fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Line, ChainBreak>>, 
 
 fn next_line(reader: &mut BufReader<File>, path: &Path, number: u64) -> Result<Option<Line>, ChainBreak> {
     let mut bytes = Vec::new();
-    let limit = MAX_LINE_BYTES as u64 + 1;
     let read = reader
         .by_ref()
-        .take(limit)
+        .take(MAX_LINE_BYTES as u64 + 1)
         .read_until(b'\n', &mut bytes)
         .map_err(|source| ChainBreak::Io {
             path: path.to_owned(),
@@ -237,38 +230,18 @@ fn next_line(reader: &mut BufReader<File>, path: &Path, number: u64) -> Result<O
             line: number,
         });
     }
-    let complete = bytes.last() == Some(&b'\n');
-    if complete {
+    let end = if bytes.last() == Some(&b'\n') {
+        End::Newline
+    } else {
+        End::File
+    };
+    if end == End::Newline {
         bytes.pop();
     }
     Ok((read > 0).then(|| Line {
         path: path.to_owned(),
         number,
         bytes,
-        complete,
+        end,
     }))
-}
-
-/// The files of a log, oldest first.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, ChainBreak> {
-    let failed = |source| ChainBreak::Io {
-        path: directory.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("audit-") && name.ends_with(".jsonl"))
-        {
-            files.push(directory.join(name));
-        }
-    }
-    files.sort();
-    let current = directory.join(CURRENT_FILE);
-    if current.exists() {
-        files.push(current);
-    }
-    Ok(files)
 }

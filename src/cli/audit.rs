@@ -74,7 +74,7 @@ fn row(record: &Record) -> Vec<String> {
         } => (
             "outcome",
             Some(subject),
-            format!("{result}, {} changes, intent {intent}", actions.len()),
+            format!("{}, {} changes, intent {intent}", result.as_str(), actions.len()),
         ),
         Event::Interrupted { intent } => ("interrupted", None, format!("intent {intent} has no outcome")),
         Event::Refused {
@@ -82,7 +82,7 @@ fn row(record: &Record) -> Vec<String> {
             step,
             reason,
             ..
-        } => ("refused", Some(subject), format!("{step}: {reason}")),
+        } => ("refused", Some(subject), format!("{}: {reason}", step.as_str())),
         Event::TrustChanged { subject, digest } => ("trust", Some(subject), digest.clone()),
         Event::Torn { bytes, .. } => ("torn", None, format!("{bytes} bytes were cut off")),
     };
@@ -90,7 +90,7 @@ fn row(record: &Record) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         record.sequence.to_string(),
-        record.time.clone(),
+        record.time.to_string(),
         event.to_owned(),
         or_dash(subject.map(|subject: &Subject| subject.object.to_string())),
         or_dash(subject.and_then(|subject| subject.commit.as_ref()).map(short)),
