@@ -16,8 +16,8 @@ use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
 use crate::observe::{CONCURRENCY, State, Target, look_again};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 
-/// How long CustomResourceDefinitions and Namespaces of a commit may take to be usable, as in Flux.
-pub const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long `CustomResourceDefinitions` and Namespaces of a commit may take to be usable, as in Flux.
+pub const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often that is looked at.
 const ESTABLISH_POLL: Duration = Duration::from_millis(100);
 /// Annotations that keep an object from being pruned, ours and Flux's.

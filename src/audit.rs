@@ -31,6 +31,26 @@ pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A plan that is on record. It can be applied, once.
+///
+/// ```
+/// use fluxops::{apply::{Applied, apply}, audit::Intended, cluster::Session, name::Key};
+/// async fn once(session: &Session, intended: Intended, owner: &Key) -> Applied {
+///     apply(session, intended, owner).await
+/// }
+/// ```
+/// A second time does not compile:
+/// ```compile_fail,E0382
+/// use fluxops::{apply::{Applied, apply}, audit::Intended, cluster::Session, name::Key};
+/// async fn twice(session: &Session, intended: Intended, owner: &Key) -> [Applied; 2] {
+///     [apply(session, intended, owner).await, apply(session, intended, owner).await]
+/// }
+/// ```
+/// Nor does making a second one of it:
+/// ```compile_fail,E0599
+/// fn copy(intended: &fluxops::audit::Intended) -> fluxops::audit::Intended {
+///     intended.clone()
+/// }
+/// ```
 #[must_use = "it was recorded as about to happen"]
 pub struct Intended {
     plan: Plan,

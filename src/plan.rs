@@ -11,9 +11,10 @@ use crate::observe::{Observed, State, Target};
 /// What is about to be done, stage by stage. It is not a permission to do it: that is an
 /// [`Intended`](crate::audit::Intended).
 ///
-/// ```compile_fail
-/// async fn rush(plan: fluxops::plan::Plan, session: &fluxops::cluster::Session) {
-///     fluxops::apply::apply(session, plan, &fluxops::name::Key::new("a", "b").unwrap()).await;
+/// ```compile_fail,E0308
+/// use fluxops::{apply::{Applied, apply}, cluster::Session, name::Key, plan::Plan};
+/// async fn rush(session: &Session, plan: Plan, owner: &Key) -> Applied {
+///     apply(session, plan, owner).await
 /// }
 /// ```
 pub struct Plan {

@@ -239,9 +239,7 @@ async fn run(
             failures,
             inventory,
         } = applied;
-        context
-            .audit
-            .complete(intent, records, Timestamp::now())?;
+        context.audit.complete(intent, records, Timestamp::now())?;
         delivered.changes = changes;
         if inventory != expected {
             keep_inventory(context, key, status, &inventory).await?;

@@ -43,12 +43,18 @@ pub enum PolicyError {
 
 /// A revision whose signatures satisfied its policy, or for which they were waived.
 ///
-/// [`verify`] alone makes one.
-///
-/// ```compile_fail
-/// use fluxops::verify::{Verification, VerifiedRevision};
-/// fn forge(tree: fluxops::files::Tree) -> VerifiedRevision {
-///     VerifiedRevision { commit: todo!(), tree, verification: Verification::Waived }
+/// [`verify`] alone makes one:
+/// ```
+/// use fluxops::{source::Revision, verify::{Policy, VerifiedRevision, verify}};
+/// fn trusted(revision: &Revision, policy: &Policy) -> Option<VerifiedRevision> {
+///     verify(revision, policy, jiff::Timestamp::now()).ok()
+/// }
+/// ```
+/// Putting one together does not compile:
+/// ```compile_fail,E0451
+/// use fluxops::{files::Tree, verify::{CommitFacts, Verification, VerifiedRevision}};
+/// fn forged(commit: CommitFacts, tree: Tree) -> VerifiedRevision {
+///     VerifiedRevision { commit, tree, verification: Verification::Waived }
 /// }
 /// ```
 pub struct VerifiedRevision {

@@ -147,14 +147,14 @@ mod tests {
         schedule.ask(
             name(Kind::GitSource, "c"),
             Trigger::Start,
-            now + Duration::from_secs(60),
+            now + Duration::from_mins(1),
         );
         let later = now + Duration::from_secs(1);
         let order: Vec<_> = std::iter::from_fn(|| schedule.take_due(later))
             .map(|(name, _)| name.key.name)
             .collect();
         assert_eq!(order, ["b", "a"]);
-        assert_eq!(schedule.next_due(), Some(now + Duration::from_secs(60)));
+        assert_eq!(schedule.next_due(), Some(now + Duration::from_mins(1)));
     }
 
     #[test]
@@ -175,15 +175,15 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         let web = name(Kind::Delivery, "web");
-        schedule.ask(web.clone(), Trigger::Interval, now + Duration::from_secs(600));
+        schedule.ask(web.clone(), Trigger::Interval, now + Duration::from_mins(10));
         schedule.ask(web.clone(), Trigger::Revision, now);
-        schedule.ask(web.clone(), Trigger::Interval, now + Duration::from_secs(600));
+        schedule.ask(web.clone(), Trigger::Interval, now + Duration::from_mins(10));
         assert_eq!(schedule.take_due(now), Some((web, Trigger::Revision)));
     }
 
     #[test]
     fn jitter_and_backoff_keep_their_bounds() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(jittered(minute, 0), minute);
         assert_eq!(jittered(minute, u32::MAX), Duration::from_secs(63));
         let waits: Vec<_> = (0..5)
