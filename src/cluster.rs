@@ -366,14 +366,10 @@ impl Session {
         body: Body,
     ) -> Result<T, ClusterError> {
         if let Actor::ServiceAccount(Key { namespace, name }) = &self.actor {
-            request = request
-                .header(
-                    "Impersonate-User",
-                    format!("system:serviceaccount:{namespace}:{name}"),
-                )
-                .header("Impersonate-Group", "system:serviceaccounts")
-                .header("Impersonate-Group", format!("system:serviceaccounts:{namespace}"))
-                .header("Impersonate-Group", "system:authenticated");
+            // Without groups the API server adds those of the service account itself. Naming them here would need
+            // the right to impersonate groups, and RBAC cannot grant some of them without granting all.
+            let user = format!("system:serviceaccount:{namespace}:{name}");
+            request = request.header("Impersonate-User", user);
         }
         let request = request.body(body).map_err(|_| ClusterError::Unaddressable)?;
         let answered = tokio::time::timeout(REQUEST_TIMEOUT, async {
