@@ -66,6 +66,7 @@ stage "cluster smoke" tests/cluster/smoke.sh target/tools/bin/fluxops-testcluste
 stage "go vet" scripts/go-vet.sh
 stage "test world" python3 -m unittest discover -s tests/world
 stage fmt cargo fmt --all --check
+stage "lint rules" scripts/lint-rules.sh
 stage clippy cargo clippy --locked --workspace --all-targets -- -D warnings
 needed build cargo test --locked --workspace --no-run
 stage tests scripts/with-cluster.sh cargo test --locked --workspace --no-fail-fast

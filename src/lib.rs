@@ -8,6 +8,8 @@
 //! Each step is a file named after it, and owns the one type that only it can make. [`reconcile`] is the
 //! pipeline once; [`controller`] runs it again and again, and [`cli`] on request.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod name;
 
 pub mod api;

@@ -1,5 +1,7 @@
 //! Arguments, logs, the exit code: the only file that touches the process.
 
+#![warn(clippy::disallowed_methods)]
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 

@@ -1,4 +1,8 @@
 //! The file that records are appended to: a line is in it whole and on disk, or it is not in it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "records hold names and words, never values"
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

@@ -1,4 +1,8 @@
 //! Writing the log.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the lock of the log is a file; nothing secret is in it"
+)]
 
 use std::fs::{File, TryLockError};
 use std::io;

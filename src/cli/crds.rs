@@ -1,4 +1,5 @@
 //! `fluxops crds`: the `CustomResourceDefinitions`, as they are in crds/.
+#![expect(clippy::disallowed_methods, reason = "definitions are public")]
 
 use std::path::PathBuf;
 

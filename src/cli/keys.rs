@@ -1,4 +1,8 @@
 //! `fluxops keys`: age identities, as age-keygen makes them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "writing an identity is what the user asked for"
+)]
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;

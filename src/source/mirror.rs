@@ -3,6 +3,10 @@
 //! `refs/fluxops/<id>` says: this object and all that it leads to is here. Such a reference is made only after
 //! that was checked. The names of the remote's references are never used, so they cannot clash or escape.
 //! The mirror is a cache: one that cannot be read is deleted, and cloned anew by the next fetch.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the lock of a mirror is a file; nothing secret is in it"
+)]
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, TryLockError};

@@ -1,4 +1,8 @@
 //! The home of `--config`: a file or folder of the same documents that a cluster would have.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "statuses hold names and words, never values"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
