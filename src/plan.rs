@@ -300,3 +300,160 @@ impl PlanError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::render::Manifest;
+
+    fn target(kind: &str, name: &str, state: State) -> Target {
+        let group = match kind {
+            "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+            "Deployment" => "apps/v1",
+            "ClusterRole" => "rbac.authorization.k8s.io/v1",
+            "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
+            _ => "v1",
+        };
+        let manifest = Manifest::parse_for_tests(group, kind, name);
+        Target {
+            manifest,
+            resource: None,
+            state,
+            version: None,
+        }
+    }
+
+    fn entry(kind: &str, name: &str) -> InventoryEntry {
+        target(kind, name, State::Same)
+            .manifest
+            .object()
+            .to_inventory_entry()
+    }
+
+    fn planned(targets: Vec<Target>, inventory: &[InventoryEntry]) -> Result<Plan, PlanError> {
+        plan(
+            Observed { targets },
+            inventory,
+            Prune::Stale,
+            EmptySource::Refused,
+        )
+    }
+
+    #[test]
+    fn what_others_need_comes_first_and_what_intercepts_comes_last() {
+        let kinds = [
+            "ValidatingWebhookConfiguration",
+            "Deployment",
+            "Secret",
+            "ClusterRole",
+            "Namespace",
+            "CustomResourceDefinition",
+        ];
+        let targets = kinds
+            .iter()
+            .map(|kind| target(kind, "a", State::Missing))
+            .collect();
+        let plan = planned(targets, &[]).unwrap();
+        let order: Vec<Vec<&str>> = plan
+            .stages
+            .iter()
+            .map(|stage| {
+                stage
+                    .iter()
+                    .map(|target| target.manifest.object().kind.as_str())
+                    .collect()
+            })
+            .collect();
+        assert_eq!(
+            order,
+            [
+                vec!["CustomResourceDefinition", "Namespace"],
+                vec!["ClusterRole"],
+                vec!["Secret", "Deployment"],
+                vec!["ValidatingWebhookConfiguration"]
+            ]
+        );
+    }
+
+    #[test]
+    fn one_bad_object_stops_all_and_every_bad_one_is_named() {
+        let targets = vec![
+            target("Secret", "a", State::Missing),
+            target("Widget", "b", State::UnknownKind),
+            target("Secret", "c", State::NoNamespace("x".into())),
+        ];
+        let Err(PlanError::Refused(failures)) = planned(targets, &[]) else {
+            panic!("it should be refused")
+        };
+        let reasons: Vec<_> = failures.iter().map(|failure| failure.reason.as_str()).collect();
+        assert_eq!(reasons, ["UnknownKind", "NamespaceNotFound"]);
+    }
+
+    #[test]
+    fn an_empty_source_prunes_nothing_unless_it_is_meant() {
+        let inventory = [entry("Secret", "a")];
+        assert!(matches!(
+            planned(vec![], &inventory),
+            Err(PlanError::WouldPruneEverything(1))
+        ));
+        let meant = plan(
+            Observed { targets: vec![] },
+            &inventory,
+            Prune::Stale,
+            EmptySource::Allowed,
+        )
+        .unwrap();
+        assert_eq!(meant.prune.len(), 1);
+        let kept = plan(
+            Observed { targets: vec![] },
+            &inventory,
+            Prune::Nothing,
+            EmptySource::Refused,
+        )
+        .unwrap();
+        assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn what_is_pruned_goes_in_reverse() {
+        let inventory = [
+            entry("Namespace", "n"),
+            entry("Secret", "s"),
+            entry("Deployment", "d"),
+        ];
+        let plan = planned(vec![target("ConfigMap", "c", State::Same)], &inventory).unwrap();
+        let order: Vec<_> = plan.prune.iter().map(|object| object.kind.as_str()).collect();
+        assert_eq!(order, ["Deployment", "Secret", "Namespace"]);
+    }
+
+    #[test]
+    fn a_plan_that_changes_nothing_is_empty() {
+        let plan = planned(
+            vec![
+                target("Secret", "a", State::Same),
+                target("Secret", "b", State::Left),
+            ],
+            &[],
+        )
+        .unwrap();
+        assert!(plan.is_empty() && plan.to_records().is_empty());
+    }
+
+    proptest! {
+        /// Whatever is in the cluster and in Git: only what we applied before is pruned, nothing that is wanted
+        /// is, and whatever comes or is about to go is in the inventory while it happens.
+        #[test]
+        fn pruning_stays_within_the_inventory(wanted in prop::collection::btree_set(0_u8..12, 1..8), known in prop::collection::btree_set(0_u8..12, 0..8)) {
+            let name = |index: &u8| format!("o{index}");
+            let targets = wanted.iter().map(|index| target("Secret", &name(index), State::Missing)).collect();
+            let inventory: Vec<_> = known.iter().map(|index| entry("Secret", &name(index))).collect();
+            let plan = planned(targets, &inventory).unwrap();
+            let pruned: BTreeSet<_> = plan.prune.iter().map(|object| object.name.clone()).collect();
+            let stale: BTreeSet<_> = known.difference(&wanted).map(name).collect();
+            prop_assert_eq!(pruned, stale);
+            prop_assert_eq!(plan.expected_inventory().len(), wanted.union(&known).count());
+        }
+    }
+}

@@ -447,6 +447,22 @@ impl Manifest {
             .and_then(Value::as_str)
     }
 
+    /// An object of a kind, for tests of the steps that follow.
+    #[cfg(test)]
+    pub(crate) fn parse_for_tests(api_version: &str, kind: &str, name: &str) -> Self {
+        let text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: {name:?}}}\n");
+        let limits = manifest_yaml::Limits::default();
+        let documents = manifest_yaml::from_yaml(text.as_bytes(), Schema::Kubernetes, &limits).unwrap();
+        let mut manifests = Vec::new();
+        unroll(
+            documents.into_iter().next().unwrap().value,
+            "a test",
+            &mut manifests,
+        )
+        .unwrap();
+        manifests.remove(0)
+    }
+
     /// Puts it into a namespace, or takes it out of one, once its kind is known to want that.
     pub(crate) fn set_namespace(&mut self, namespace: Option<&str>) {
         self.object.namespace = namespace.map(str::to_owned);
@@ -460,5 +476,152 @@ impl Manifest {
                 None => drop(metadata.remove("namespace")),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use manifest_yaml::to_yaml_masked;
+
+    use super::*;
+    use crate::files::{Keys, Tree};
+
+    /// Renders files that are written to a folder of their own.
+    fn rendered(files: &[(&str, &str)], folder: &str) -> Result<Rendered, RenderError> {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let (tree, keys) = (Tree::folder(root.path()), Keys::default());
+        let rendering = Rendering {
+            folder: Folder::parse(folder).unwrap(),
+            target_namespace: None,
+            common_metadata: CommonMetadata::default(),
+            owner: Some(Key::new("default", "web").unwrap()),
+        };
+        render(&Files::new(&tree, &keys).unwrap(), &rendering)
+    }
+
+    const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+
+    #[test]
+    fn lists_and_several_documents_become_objects_in_order() {
+        let list = "kind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: p}}\n";
+        let json = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "x"}}"#;
+        let files = [
+            ("app/a.yaml", CONFIG),
+            ("app/b.yml", list),
+            ("app/sub/c.json", json),
+            ("app/README.md", "#"),
+        ];
+        let rendered = rendered(&files, "./app/").unwrap();
+        let names: Vec<_> = rendered
+            .manifests()
+            .iter()
+            .map(|manifest| manifest.object().to_string())
+            .collect();
+        assert_eq!(names, ["ConfigMap/a", "Pod/p", "Service/x/s"]);
+    }
+
+    #[test]
+    fn string_data_is_folded_into_data_and_masked() {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: aHVudGVyMg==, b: Yg==}\nstringData: {b: hunter2}\n";
+        let rendered = rendered(&[("s.yaml", secret)], "").unwrap();
+        let manifest = rendered.manifests().first().unwrap();
+        assert_eq!(manifest.sensitivity(), Sensitivity::Sensitive);
+        let masked = to_yaml_masked(manifest.body());
+        assert!(
+            !masked.contains("hunter2") && !masked.contains("stringData") && !masked.contains("aHVu"),
+            "{masked}"
+        );
+        let exposed = manifest_yaml::to_json_exposed(manifest.body());
+        let json: serde_json::Value = serde_json::from_slice(&exposed).unwrap();
+        assert_eq!(
+            json["data"],
+            serde_json::json!({"a": "aHVudGVyMg==", "b": "aHVudGVyMg=="})
+        );
+        assert_eq!(json["metadata"]["labels"]["fluxops.dev/delivery"], "web");
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_by_its_file() {
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[("a.yaml", "a: 1\n")], "a.yaml: it has no kind"),
+            (
+                &[("a.yaml", "kind: Pod\nmetadata: {name: a}\n")],
+                "a.yaml: it has no apiVersion",
+            ),
+            (
+                &[("a.yaml", "apiVersion: v1\nkind: Pod\n")],
+                "a.yaml: it has no metadata.name",
+            ),
+            (
+                &[(
+                    "a.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n",
+                )],
+                "metadata.generateName makes a new object",
+            ),
+            (&[("a.yaml", "apiVersion: v1\nkind: [\n")], "a.yaml:"),
+            (
+                &[("a.yaml", CONFIG), ("b.yaml", CONFIG)],
+                "ConfigMap/a: it is there twice",
+            ),
+            (
+                &[(
+                    "a.yaml",
+                    "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {k: '%%%'}\n",
+                )],
+                "data.k is not base64",
+            ),
+            (&[("a.yaml", "- 1\n")], "a document is not a map"),
+        ];
+        for (files, expected) in cases {
+            let error = rendered(files, "").unwrap_err().to_string();
+            assert!(error.contains(expected), "{error:?} should contain {expected:?}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for path in ["../x", "a/../..", "a\\b"] {
+            assert!(
+                matches!(Folder::parse(path), Err(FilesError::PathEscapes(_))),
+                "{path}"
+            );
+        }
+        assert_eq!(Folder::parse("/./apps//web/").unwrap().as_str(), "apps/web");
+        assert!(matches!(
+            rendered(&[("a.yaml", CONFIG)], "b"),
+            Err(RenderError::Files(FilesError::NoSuchFolder(_)))
+        ));
+    }
+
+    #[test]
+    fn links_and_pointers_are_refused_by_name() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", root.path().join("a.yaml")).unwrap();
+        let (tree, keys) = (Tree::folder(root.path()), Keys::default());
+        let files = Files::new(&tree, &keys).unwrap();
+        assert!(matches!(files.manifests_below(""), Err(FilesError::Symlink(_))));
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+        assert!(matches!(
+            rendered(&[("a.yaml", pointer)], ""),
+            Err(RenderError::Files(FilesError::LfsPointer(_)))
+        ));
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_not_read() {
+        let large = "#".repeat(crate::files::MAX_FILE_BYTES + 1);
+        let error = rendered(&[("a.yaml", &large)], "").unwrap_err();
+        assert!(
+            matches!(error, RenderError::Files(FilesError::TooLarge { .. })),
+            "{error}"
+        );
     }
 }
