@@ -1,0 +1,155 @@
+//! What bad input gets: a clear reason everywhere, nothing changed, no secret shown, and healing by the next commit.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use support::repository::SigningKey;
+use support::world::World;
+
+/// Commits something bad after something good, and looks at everything that has to hold.
+fn refused(object: &str, reason: &str, words: &str, spoil: impl FnOnce(&World)) {
+    let world = World::new();
+    let good = world.commit_good("v1");
+    world.once().expect(0);
+    world.write_version("v2");
+    spoil(&world);
+
+    let run = world.once().expect(1);
+    let ready = world.ready(object);
+    let message = ready["message"].as_str().unwrap();
+    assert_eq!(
+        (ready["status"].as_str(), ready["reason"].as_str()),
+        (Some("False"), Some(reason)),
+        "{message}"
+    );
+    assert!(message.contains(words), "{message:?} does not say {words:?}");
+    assert!(
+        run.stderr.contains(reason),
+        "the log does not say {reason}: {}",
+        run.stderr
+    );
+    let audited = world
+        .audit()
+        .into_iter()
+        .any(|event| event["type"] == "refused" && event["reason"] == reason);
+    assert!(audited, "the refusal is not in the audit log");
+    assert!(
+        world.slack.messages().last().unwrap().contains(reason),
+        "nobody was told of {reason}"
+    );
+    assert_eq!(
+        world.version().as_deref(),
+        Some("v1"),
+        "the last good state did not stay"
+    );
+    world.assert_no_leak(&run);
+
+    world.repository.git(&["rm", "-rqf", "--ignore-unmatch", "."]);
+    world.repository.git(&["checkout", "-q", &good, "--", "."]);
+    world.write_version("v3");
+    world.repository.commit(&world.alice, "Heal");
+    world.once().expect(0);
+    assert_eq!(
+        world.version().as_deref(),
+        Some("v3"),
+        "the next good commit did not heal it"
+    );
+}
+
+/// The same for a file of the Delivery, in a signed commit.
+fn refused_file(reason: &str, words: &str, path: &str, content: &str) {
+    refused("delivery/web", reason, words, |world| {
+        world.repository.write(path, content);
+        world.repository.commit(&world.alice, "Spoil it");
+    });
+}
+
+#[test]
+fn an_unsigned_commit() {
+    refused("gitsource/apps", "Unsigned", "sign", |world| {
+        drop(world.repository.commit_unsigned("Not mine"))
+    });
+}
+
+#[test]
+fn an_unknown_key() {
+    refused("gitsource/apps", "UnknownKey", "SHA256:", |world| {
+        let mallory = SigningKey::new(world.repository.path().parent().unwrap(), "mallory@example.org");
+        world.repository.commit(&mallory, "Mine now");
+    });
+}
+
+#[test]
+fn tampered_ciphertext() {
+    refused("delivery/web", "DecryptionFailed", "apps/secret.yaml", |world| {
+        let sealed = world.repository.read("apps/secret.yaml");
+        let (before, after) = sealed.split_once("ENC[AES256_GCM,data:").unwrap();
+        let flipped = if after.starts_with('A') { 'B' } else { 'A' };
+        world.repository.write(
+            "apps/secret.yaml",
+            &format!("{before}ENC[AES256_GCM,data:{flipped}{}", &after[1..]),
+        );
+        world.repository.commit(&world.alice, "Tamper");
+    });
+}
+
+#[test]
+fn a_wrong_mac() {
+    refused("delivery/web", "DecryptionFailed", "apps/secret.yaml", |world| {
+        // What is in the clear is under the MAC as well.
+        let sealed = world
+            .repository
+            .read("apps/secret.yaml")
+            .replace("name: db", "name: db2");
+        world.repository.write("apps/secret.yaml", &sealed);
+        world.repository.commit(&world.alice, "Rename it without its key");
+    });
+}
+
+#[test]
+fn broken_yaml() {
+    refused_file(
+        "InvalidManifest",
+        "apps/broken.yaml:2",
+        "apps/broken.yaml",
+        "kind: ConfigMap\nmetadata: {name: [\n",
+    );
+}
+
+#[test]
+fn duplicate_keys() {
+    refused_file(
+        "InvalidManifest",
+        "apps/twice.yaml:3",
+        "apps/twice.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nkind: Secret\nmetadata: {name: a}\n",
+    );
+}
+
+#[test]
+fn an_unknown_kind() {
+    refused_file(
+        "UnknownKind",
+        "Gadget",
+        "apps/gadget.yaml",
+        "apiVersion: example.org/v1\nkind: Gadget\nmetadata: {name: a}\n",
+    );
+}
+
+#[test]
+fn a_symlink() {
+    refused("delivery/web", "RefusedFile", "symbolic link", |world| {
+        std::os::unix::fs::symlink("/etc/passwd", world.repository.path().join("apps/passwd.yaml")).unwrap();
+        world.repository.commit(&world.alice, "Link out");
+    });
+}
+
+#[test]
+fn a_git_lfs_pointer() {
+    refused_file(
+        "RefusedFile",
+        "LFS",
+        "apps/big.yaml",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    );
+}
