@@ -46,7 +46,12 @@ fn a_signed_commit_arrives_and_a_second_run_changes_nothing() {
 #[test]
 fn what_left_git_is_pruned_where_the_labels_are_ours() {
     let world = World::new();
-    let manifest = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    let manifest = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {}\n",
+            world.namespace.name
+        )
+    };
     world.repository.write("apps/old.yaml", &manifest("old"));
     world.repository.write("apps/taken.yaml", &manifest("taken"));
     world.commit_good("v1");

@@ -3,7 +3,8 @@
 
 mod support;
 
-use support::repository::SigningKey;
+use support::random_hex;
+use support::repository::{AgeKey, SigningKey};
 use support::world::World;
 
 /// Commits something bad after something good, and looks at everything that has to hold.
@@ -152,4 +153,123 @@ fn a_git_lfs_pointer() {
         "apps/big.yaml",
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     );
+}
+
+#[test]
+fn an_unknown_signature_type() {
+    refused(
+        "gitsource/apps",
+        "UnsupportedSignatureType",
+        "SSH or OpenPGP",
+        |world| {
+            world.repository.git(&["add", "-A"]);
+            let tree = world.repository.git(&["write-tree"]);
+            let parent = world.repository.head();
+            let person = "Alice <alice@example.org> 1700000000 +0000";
+            world.repository.commit_raw(&format!(
+            "tree {}\nparent {parent}\nauthor {person}\ncommitter {person}\ngpgsig -----BEGIN SIGNED MESSAGE-----\n MIIB\n -----END SIGNED MESSAGE-----\n\nBy another tool\n",
+            tree.trim()
+        ));
+        },
+    );
+}
+
+#[test]
+fn a_missing_key() {
+    let other = AgeKey::new();
+    let recipient = other.recipient.clone();
+    refused("delivery/web", "DecryptionFailed", &recipient, |world| {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: other}\nstringData: {a: b}\n";
+        world
+            .repository
+            .write_sealed("apps/other.yaml", secret, &other.recipient);
+        world.repository.commit(&world.alice, "Seal for somebody else");
+    });
+}
+
+#[test]
+fn an_alias_bomb() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    refused_file("InvalidManifest", "apps/bomb.yaml:", "apps/bomb.yaml", &bomb);
+}
+
+#[test]
+fn a_file_of_100_mb() {
+    refused_file(
+        "RefusedFile",
+        "apps/huge.yaml",
+        "apps/huge.yaml",
+        &"a".repeat(100 * 1024 * 1024),
+    );
+}
+
+#[test]
+fn a_submodule() {
+    refused("delivery/web", "RefusedFile", "submodule", |world| {
+        world.repository.git(&["add", "-A"]);
+        let head = world.repository.head();
+        world.repository.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{head},apps/other"),
+        ]);
+        world.repository.commit_index(&world.alice, "Add a submodule");
+    });
+}
+
+#[test]
+fn a_namespace_that_does_not_exist() {
+    let nowhere = format!("t-{}", random_hex(5));
+    refused("delivery/web", "NamespaceNotFound", &nowhere.clone(), |world| {
+        let list = format!(
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {{name: lost, namespace: {nowhere}}}\n"
+        );
+        world.repository.write("apps/lost.yaml", &list);
+        world.repository.commit(&world.alice, "Aim at nowhere");
+    });
+}
+
+#[test]
+fn a_path_that_leaves_the_source() {
+    refused_file(
+        "BuildFailed",
+        "..",
+        "apps/kustomization.yaml",
+        "resources: [../../../etc/passwd]\n",
+    );
+}
+
+#[test]
+fn an_immutable_field() {
+    refused("delivery/web", "Invalid", "db", |world| {
+        let with_type = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: {}\ntype: example.org/other\nstringData:\n  password: {}\n",
+            world.namespace.name, world.marker
+        );
+        world
+            .repository
+            .write_sealed("apps/secret.yaml", &with_type, &world.age.recipient);
+        world
+            .repository
+            .commit(&world.alice, "Change the type of a Secret");
+    });
+}
+
+#[test]
+fn a_sealed_value_in_a_name() {
+    refused("delivery/web", "BuildFailed", "would be visible", |world| {
+        let secret = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {}\n",
+            world.marker
+        );
+        world
+            .repository
+            .write_sealed_where("apps/named.yaml", &secret, &world.age.recipient, "^name$");
+        world.repository.commit(&world.alice, "Seal a name");
+    });
 }

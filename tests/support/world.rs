@@ -49,7 +49,7 @@ impl World {
             "metadata": {"name": "web", "namespace": name},
             "spec": {
                 "sourceRef": {"name": "apps"}, "path": "apps", "interval": "1h", "prune": true,
-                "targetNamespace": name, "decryption": {"secretRef": {"name": "age"}},
+                "decryption": {"secretRef": {"name": "age"}},
             },
         });
         let marker = format!("marker-{}", random_hex(16));
@@ -72,8 +72,8 @@ impl World {
     pub(crate) fn commit_good(&self, version: &str) -> String {
         self.write_version(version);
         let secret = format!(
-            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: {}\n",
-            self.marker
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: {}\nstringData:\n  password: {}\n",
+            self.namespace.name, self.marker
         );
         self.repository
             .write_sealed("apps/secret.yaml", &secret, &self.age.recipient);
@@ -82,7 +82,8 @@ impl World {
 
     pub(crate) fn write_version(&self, version: &str) {
         let manifest = format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: version\ndata:\n  version: {version}\n"
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: version\n  namespace: {}\ndata:\n  version: {version}\n",
+            self.namespace.name
         );
         self.repository.write("apps/version.yaml", &manifest);
     }
@@ -95,19 +96,25 @@ impl World {
 
     /// `fluxops run --config … --once`.
     pub(crate) fn once(&self) -> Run {
-        let config = self.write_config();
-        Run::of(&[
+        self.once_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn once_with(&self, more: &[&str]) -> Run {
+        let (config, state) = (self.write_config(), self.state_dir());
+        let mut arguments = vec![
             "run",
             "--config",
             &config,
             "--once",
             "-o",
             "json",
-            "--log-format",
-            "json",
             "--state-dir",
-            &self.state_dir(),
-        ])
+            &state,
+        ];
+        arguments.extend(["--log-format", "json"]);
+        arguments.extend(more);
+        Run::of(&arguments)
     }
 
     /// What `fluxops get --config-state` says of an object's Ready condition.
