@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value as Json;
@@ -45,6 +46,33 @@ impl Drop for Program {
     }
 }
 
+/// What stands between fluxops and the API server.
+pub(crate) struct FaultProxy {
+    program: Program,
+    /// A kubeconfig that points to it.
+    pub(crate) kubeconfig: String,
+}
+
+impl FaultProxy {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let kubeconfig = folder.join("proxy.kubeconfig").display().to_string();
+        let real = std::env::var("KUBECONFIG").unwrap();
+        let program = Program::start("fault_proxy.py", &["--kubeconfig", &real, "--out", &kubeconfig]);
+        Self { program, kubeconfig }
+    }
+
+    /// Replaces all faults.
+    pub(crate) fn set(&self, rules: &Json) {
+        let body = serde_json::json!({ "rules": rules }).to_string();
+        exchange(&self.program.url, "POST", "/__faults", &body);
+    }
+
+    /// What it was asked, as JSON.
+    pub(crate) fn requests(&self) -> Vec<Json> {
+        serde_json::from_str(&exchange(&self.program.url, "GET", "/__requests", "")).unwrap()
+    }
+}
+
 /// What stands in for Slack.
 pub(crate) struct Slack(Program);
 
@@ -60,16 +88,18 @@ impl Slack {
 
     /// What was told so far, oldest first, as JSON.
     pub(crate) fn messages(&self) -> Vec<String> {
-        let messages: Vec<Json> = serde_json::from_str(&get(&self.0.url, "/messages")).unwrap();
+        let messages: Vec<Json> =
+            serde_json::from_str(&exchange(&self.0.url, "GET", "/messages", "")).unwrap();
         messages.iter().map(Json::to_string).collect()
     }
 }
 
 /// The body of a plain HTTP answer from loopback.
-fn get(url: &str, path: &str) -> String {
+fn exchange(url: &str, method: &str, path: &str, body: &str) -> String {
     let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()

@@ -117,6 +117,28 @@ impl World {
         Run::of(&arguments)
     }
 
+    /// The arguments of a single run.
+    pub(crate) fn arguments(&self, more: &[&str]) -> Vec<String> {
+        let (config, state) = (self.write_config(), self.state_dir());
+        let usual = [
+            "run",
+            "--config",
+            &config,
+            "--once",
+            "-o",
+            "json",
+            "--state-dir",
+            &state,
+            "--log-format",
+            "json",
+        ];
+        usual
+            .iter()
+            .chain(more)
+            .map(|&argument| argument.to_owned())
+            .collect()
+    }
+
     /// What `fluxops get --config-state` says of an object's Ready condition.
     pub(crate) fn ready(&self, object: &str) -> Json {
         let found = self.status(object);
