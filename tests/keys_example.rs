@@ -1,4 +1,5 @@
 //! The files under `keys.example/` are what their readers take them for, or people copy what does not work.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -366,7 +366,7 @@ async fn a_commit_is_asked_for_once() {
     let server = Program::git(&world, &[]);
     let url = format!("{}/apps.git", server.url);
     let first = world.git(&["-C", "work", "rev-parse", "HEAD"]);
-    let second = world.push("two");
+    world.push("two");
     let commit = |id: &str, branch: Option<&str>| GitReference {
         commit: Some(id.into()),
         branch: branch.map(Into::into),
@@ -399,7 +399,7 @@ async fn a_commit_is_asked_for_once() {
         .unwrap_err();
     assert!(matches!(error, FetchError::NotOnBranch { .. }), "{error:?}");
     let error = world
-        .fetch(remote(&url, &[]), commit(&second.replace('0', "1"), None))
+        .fetch(remote(&url, &[]), commit(&"1".repeat(40), None))
         .await
         .unwrap_err();
     assert!(matches!(error, FetchError::Refused(_)), "{error:?}");
