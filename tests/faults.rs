@@ -1,5 +1,10 @@
 //! An API server that is away or fails: nothing is lost, and the next run heals it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::semicolon_if_nothing_returned
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! A commit's way into a real cluster, through the whole binary.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::semicolon_if_nothing_returned
+)]
 
 mod support;
 

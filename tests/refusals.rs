@@ -1,5 +1,10 @@
 //! What bad input gets: a clear reason everywhere, nothing changed, no secret shown, and healing by the next commit.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::semicolon_if_nothing_returned
+)]
 
 mod support;
 
@@ -68,7 +73,7 @@ fn refused_file(reason: &str, words: &str, path: &str, content: &str) {
 #[test]
 fn an_unsigned_commit() {
     refused("gitsource/apps", "Unsigned", "sign", |world| {
-        drop(world.repository.commit_unsigned("Not mine"))
+        drop(world.repository.commit_unsigned("Not mine"));
     });
 }
 

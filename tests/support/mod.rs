@@ -9,7 +9,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::doc_markdown,
+    clippy::duration_suboptimal_units,
+    clippy::similar_names
 )]
 
 pub(crate) mod api_server;
