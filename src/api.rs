@@ -21,7 +21,7 @@ pub use git_source::{
     Verify,
 };
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
-pub use reference::{LocalReference, SourceKind, SourceReference};
+pub use reference::{LocalReference, SecretData, SourceKind, SourceReference};
 
 /// The API group.
 pub const GROUP: &str = "fluxops.dev";

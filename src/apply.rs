@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::api::InventoryEntry;
 use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
-use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
+use crate::name::{DELIVERY_LABEL, Directive, Key, NAMESPACE_LABEL, ObjectRef, label_value};
 use crate::observe::{CONCURRENCY, State, Target, look_again};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 
@@ -20,9 +20,6 @@ use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 pub const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often that is looked at.
 const ESTABLISH_POLL: Duration = Duration::from_millis(100);
-/// Annotations that keep an object from being pruned, ours and Flux's.
-const PRUNE: [&str; 2] = ["fluxops.dev/prune", "kustomize.toolkit.fluxcd.io/prune"];
-const RECONCILE: [&str; 2] = ["fluxops.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"];
 
 /// What really was done, and what is there now.
 #[must_use = "its intent has to be completed in the audit log"]
@@ -264,14 +261,10 @@ async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result
             .is_some_and(|found| *found == label_value(value))
     };
     let ours = label(DELIVERY_LABEL, &owner.name) && label(NAMESPACE_LABEL, &owner.namespace);
-    let disabled = |keys: &[&str]| {
-        keys.iter().any(|key| {
-            live.annotations
-                .get(*key)
-                .is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
-        })
+    let disabled = |directive: Directive| {
+        directive.says("disabled", |key| live.annotations.get(key).map(String::as_str))
     };
-    if !ours || disabled(&PRUNE) || disabled(&RECONCILE) {
+    if !ours || disabled(Directive::Prune) || disabled(Directive::Reconcile) {
         return Ok(Pruned::NotOurs);
     }
     match session.delete(object, &resource, &live.uid).await {

@@ -31,6 +31,8 @@ pub const MAX_REPLY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Asks for metadata only: of a Secret, nothing comes back that is secret.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// What a cluster is called by default where there is no kubeconfig with a context.
+pub const IN_CLUSTER: &str = "in-cluster";
 const JSON: &str = "application/json";
 
 /// Which cluster, and as whom.
@@ -149,15 +151,24 @@ impl Cluster {
                 .map_err(ClusterError::kubeconfig)?,
             None => kube::Config::infer().await.map_err(ClusterError::infer)?,
         };
-        let name = config.cluster_url.host().unwrap_or("kubernetes").to_owned();
-        let name = options.context.clone().unwrap_or(name);
+        let context = options.context.clone().or_else(|| current_context(options));
+        let name = context.as_deref().unwrap_or(IN_CLUSTER).into();
         Ok(Self {
             config: Arc::new(config),
-            name: name.into(),
+            name,
         })
     }
 
-    /// What people call it: the context, or the host of the API server.
+    /// The same cluster by the name that its operator gives it.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            ..self
+        }
+    }
+
+    /// What people call it: the context of the kubeconfig, or [`IN_CLUSTER`].
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -180,6 +191,15 @@ impl Cluster {
             resources: Mutex::default(),
         })
     }
+}
+
+/// The context that a kubeconfig makes current; nothing in a pod, which has no kubeconfig.
+fn current_context(options: &ClusterOptions) -> Option<String> {
+    let read = match &options.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    read.ok()?.current_context
 }
 
 impl Session {

@@ -5,8 +5,6 @@
 
 mod git_tree;
 
-use std::collections::BTreeMap;
-
 use manifest_yaml::{Limits, ParseError, Schema, Value, syntax};
 use sops::{AgeIdentities, Format};
 use zeroize::Zeroizing;
@@ -270,6 +268,3 @@ impl kustomize::Tree for Files<'_> {
         Files::content(self, path).map_err(kustomize::TreeError::new)
     }
 }
-
-/// A map of names to secret bytes: the data of a Secret that fluxops itself needs.
-pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;

@@ -1,7 +1,9 @@
 //! The names things go by: in Kubernetes, on the command line, in the audit log.
 
+mod directive;
 mod object;
 
+pub(crate) use directive::Directive;
 pub use object::{Identity, ObjectRef, api_version};
 
 use std::fmt;

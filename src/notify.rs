@@ -26,7 +26,7 @@ mod slack;
 mod text;
 
 pub use dedup::MAX_REMEMBERED_FAILURES;
-pub use destination::{Destination, InvalidDestination, Room, SecretData, SecretUrl, Token};
+pub use destination::{Destination, InvalidDestination, Room, SecretUrl, Token};
 pub use event::{
     Action, Change, Changes, ClusterObject, CommitFacts, CommitId, Event, Failure, Fingerprint,
     InvalidCommitId, KeyKind, Listed, MAX_LISTED, ObjectFailure, Outcome, Retry, Signature, Step, Success,

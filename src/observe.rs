@@ -10,14 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Resource, Scope, Session};
-use crate::name::{FIELD_MANAGER, ObjectRef};
+use crate::name::{Directive, FIELD_MANAGER, ObjectRef};
 use crate::render::{Manifest, Rendered};
 
 /// How many objects are asked for at a time.
 pub const CONCURRENCY: usize = 8;
-/// The annotations that say how a single object is treated, ours and Flux's.
-const SSA: [&str; 2] = ["fluxops.dev/ssa", "kustomize.toolkit.fluxcd.io/ssa"];
-const RECONCILE: [&str; 2] = ["fluxops.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"];
 
 /// The objects of a revision, each with what the cluster says of it.
 pub struct Observed {
@@ -196,11 +193,12 @@ async fn state(
     now: Timestamp,
 ) -> Result<(State, Option<Metadata>), ClusterError> {
     let object = manifest.object();
-    if is(manifest, &RECONCILE, "disabled") || is(manifest, &SSA, "ignore") {
+    let says = |directive: Directive, value: &str| directive.says(value, |key| manifest.annotation(key));
+    if says(Directive::Reconcile, "disabled") || says(Directive::Ssa, "ignore") {
         return Ok((State::Left, None));
     }
     let live = session.metadata(object, resource).await?;
-    if live.is_some() && is(manifest, &SSA, "ifnotpresent") {
+    if live.is_some() && says(Directive::Ssa, "ifnotpresent") {
         return Ok((State::Left, live));
     }
     let body = manifest_yaml::to_json_exposed(manifest.body());
@@ -244,12 +242,4 @@ fn is_fresh(live: &Metadata, now: Timestamp) -> bool {
     times
         .max()
         .is_some_and(|applied| now.duration_since(applied) < RESOLUTION)
-}
-
-fn is(manifest: &Manifest, keys: &[&str], value: &str) -> bool {
-    keys.iter().any(|key| {
-        manifest
-            .annotation(key)
-            .is_some_and(|found| found.eq_ignore_ascii_case(value))
-    })
 }

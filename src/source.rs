@@ -28,7 +28,7 @@ pub use git2::{ObjectType, Oid};
 use tokio_util::sync::CancellationToken;
 
 pub use self::clock::{DEFAULT_STEP, MAX_FETCH, Step};
-pub use self::credentials::{Credentials, InvalidCredentials, Proxy, SecretData};
+pub use self::credentials::{Credentials, InvalidCredentials, Proxy};
 pub use self::error::FetchError;
 pub use self::http::MAX_REDIRECTS;
 pub use self::known_hosts::{InvalidKnownHosts, MAX_KNOWN_HOSTS};

@@ -13,9 +13,9 @@ pub use definition::{Definition, Definitions, Deletion, InvalidDefinition, Parse
 pub use folder::{ConfigError, Folder};
 pub use in_cluster::{Finalizer, InCluster};
 
+use crate::api::SecretData;
 use crate::api::{DeliveryStatus, GitSourceStatus, InventoryEntry, TrustKind};
 use crate::cluster::{Cluster, ClusterError};
-use crate::files::SecretData;
 use crate::name::{Key, Kind};
 use crate::verify::TrustMaterial;
 

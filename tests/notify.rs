@@ -13,11 +13,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use fluxops::api::SecretData;
 use fluxops::name::{Key, Kind, ObjectName};
 use fluxops::notify::{
     Action, Change, ClusterObject, CommitFacts, CommitId, Event, Failure, KeyKind, Listed, MAX_LISTED,
-    Notifications, ObjectFailure, Outcome, Public, Reason, Retry, SecretData, Signature, Step, Success,
-    forge,
+    Notifications, ObjectFailure, Outcome, Public, Reason, Retry, Signature, Step, Success, forge,
 };
 use jiff::Timestamp;
 use ring::hmac;
@@ -495,9 +495,7 @@ async fn tell_hostile(notifications: &Notifications) -> usize {
             commit.subject = Some(Public::masked(&text));
             commit.author = Some(Public::masked(&text));
         }
-        event.signature = Some(Signature::Refused {
-            reason: Public::masked(&text),
-        });
+        event.signature = Some(Signature::Refused);
         assert_eq!(tell(notifications, event).await, 1);
     }
     texts.len()

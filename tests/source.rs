@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fluxops::api::GitReference;
+use fluxops::api::{GitReference, SecretData};
 use fluxops::source::{
     Credentials, Fetch, FetchError, GitUrl, Home, MAX_MARKS, MAX_PACKS, MAX_TREE_DEPTH, Mirror, ObjectError,
-    ObjectType, Oid, Proxy, RawObject, Revision, SecretData, fetch,
+    ObjectType, Oid, Proxy, RawObject, Revision, fetch,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;

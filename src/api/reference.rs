@@ -1,7 +1,13 @@
 //! How one object names another.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What a reference to a Secret leads to: its data by key, decoded, wiped when it is dropped.
+pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// An object of the same namespace, its kind given by the field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -65,7 +65,7 @@ fn row(record: &Record) -> Vec<String> {
     const SHORT_COMMIT: usize = 12;
     let (event, subject, what) = match &record.event {
         Event::Started { version } => ("started", None, format!("fluxops {version}")),
-        Event::Intent { subject, actions } => ("intent", Some(subject), format!("{} changes", actions.len())),
+        Event::Intent { subject, actions } => ("intent", Some(subject), changes(actions.len())),
         Event::Outcome {
             subject,
             result,
@@ -74,7 +74,7 @@ fn row(record: &Record) -> Vec<String> {
         } => (
             "outcome",
             Some(subject),
-            format!("{}, {} changes, intent {intent}", result.as_str(), actions.len()),
+            format!("{}, {}, intent {intent}", result.as_str(), changes(actions.len())),
         ),
         Event::Interrupted { intent } => ("interrupted", None, format!("intent {intent} has no outcome")),
         Event::Refused {
@@ -97,6 +97,13 @@ fn row(record: &Record) -> Vec<String> {
         or_dash(subject.and_then(|subject| subject.signer.clone())),
         what,
     ]
+}
+
+fn changes(count: usize) -> String {
+    match count {
+        1 => "1 change".to_owned(),
+        _ => format!("{count} changes"),
+    }
 }
 
 fn verify(arguments: &LogArguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {

@@ -130,6 +130,11 @@ fn row(object: &Json, wide: Option<GetFormat>) -> Vec<String> {
             .unwrap_or("-")
             .to_owned()
     };
+    // Forty digits three times in a row leave no room for what the row is about.
+    let shown = |text: String| match wide {
+        Some(_) => text,
+        None => short_ids(&text),
+    };
     let revision = match text("/status/revision") {
         none if none == "-" => text("/status/lastAppliedRevision"),
         revision => revision,
@@ -139,14 +144,39 @@ fn row(object: &Json, wide: Option<GetFormat>) -> Vec<String> {
         text("/metadata/namespace"),
         name,
         of_ready("status"),
-        revision,
+        shown(revision),
         text("/status/signer/identity"),
-        of_ready("message"),
+        shown(of_ready("message")),
     ];
     if wide.is_some() {
         row.push(text("/status/signer/fingerprint"));
     }
     row
+}
+
+/// A text with the ids of commits in it cut to what tells them apart for people, as `flux get` does.
+fn short_ids(text: &str) -> String {
+    const WHOLE: usize = 40;
+    const SHORT: usize = 8;
+    let mut shortened = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|character: char| character.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(start);
+        let end = from
+            .find(|character: char| !character.is_ascii_hexdigit())
+            .unwrap_or(from.len());
+        let (digits, after) = from.split_at(end);
+        let kept = if digits.len() >= WHOLE {
+            SHORT
+        } else {
+            digits.len()
+        };
+        shortened.push_str(before);
+        shortened.push_str(digits.get(..kept).unwrap_or(digits));
+        rest = after;
+    }
+    shortened.push_str(rest);
+    shortened
 }
 
 fn from_definitions(definitions: &Definitions) -> Vec<Json> {
@@ -201,4 +231,25 @@ fn from_state_dir(state_dir: &Path) -> Result<Vec<Json>, CommandError> {
         serde_json::from_slice(&bytes).map_err(|error| failed(&error))
     };
     files.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_ids;
+
+    #[test]
+    fn only_whole_ids_are_shortened() {
+        let id = "79bd8f6bccb7a6f4d2def34d7958f123dbcae90f";
+        for (given, expected) in [
+            (format!("main@sha1:{id}"), "main@sha1:79bd8f6b"),
+            (
+                format!("failed to verify commit {id}: no"),
+                "failed to verify commit 79bd8f6b: no",
+            ),
+            ("feed the café 79bd8f6".to_owned(), "feed the café 79bd8f6"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(short_ids(&given), expected);
+        }
+    }
 }

@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// age identities for Deliveries that name no Secret with their own
     #[arg(long, value_name = "FILE")]
     age_key_file: Option<PathBuf>,
+    /// What messages call the cluster [default: the context of the kubeconfig, or in-cluster]
+    #[arg(long, value_name = "NAME", env = "FLUXOPS_CLUSTER_NAME")]
+    cluster_name: Option<String>,
     /// How the results of --once are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -47,6 +50,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         config,
         once,
         age_key_file,
+        cluster_name,
         output,
         state,
         cluster,
@@ -66,7 +70,11 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         Some(path) => Some(Folder::read(path, &state_dir).map_err(CommandError::unusable)?),
         None => None,
     };
-    let cluster = cluster.find().await?;
+    let found = cluster.find().await?;
+    let cluster = match &cluster_name {
+        Some(name) => found.named(name),
+        None => found,
+    };
     let audit = AuditLog::open(&state_dir, Timestamp::now()).map_err(CommandError::unusable)?;
     let notifications = Notifications::open(&state_dir).map_err(CommandError::unusable)?;
     let (store, definitions) = match folder {

@@ -134,9 +134,7 @@ impl Reporter {
                     .commit
                     .as_ref()
                     .and_then(|commit| commit_facts(commit, url)),
-                (failure.step == Step::Verify).then(|| notify::Signature::Refused {
-                    reason: Public::masked(&failure.reason),
-                }),
+                (failure.step == Step::Verify).then_some(notify::Signature::Refused),
                 notify::Outcome::Failed(told(failure, status.revision.as_deref(), run.next)),
             ),
         };

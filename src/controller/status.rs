@@ -26,7 +26,7 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
         Ok(revision) => {
             let revision = revision.as_ref();
             let signed = signed_by(revision.verification());
-            let message = format!("revision {} {signed}", revision.name());
+            let message = format!("verified revision {}", revision.name());
             set(ConditionType::Ready, ConditionStatus::True, "Succeeded", &message);
             let (verified, reason) = match revision.verification() {
                 Verification::Signed(_) => (ConditionStatus::True, "Verified"),
@@ -83,11 +83,7 @@ pub(super) fn delivery_status(
     };
     match (&delivered.result, revision) {
         (Ok(()), Some(revision)) => {
-            let message = format!(
-                "applied revision {} {}",
-                revision.name(),
-                signed_by(revision.verification())
-            );
+            let message = format!("applied revision {}", revision.name());
             set(ConditionType::Ready, ConditionStatus::True, "Applied", &message);
             if delivery.spec.wait {
                 let healthy = "everything that was applied is healthy";

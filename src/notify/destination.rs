@@ -1,15 +1,11 @@
 //! Where messages go: an address and what opens it, checked before anything is sent.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use reqwest::Url;
 use zeroize::Zeroizing;
 
-use crate::api::{NotifierSpec, NotifierType};
-
-/// The data of the Secret that `secretRef` names.
-pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
+use crate::api::{NotifierSpec, NotifierType, SecretData};
 
 /// The Web API method that posts a message, where `address` does not say otherwise.
 const SLACK_POST_MESSAGE: &str = "https://slack.com/api/chat.postMessage";

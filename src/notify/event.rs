@@ -206,11 +206,8 @@ pub enum Signature {
     },
     /// The source asks for none (`verify.mode: None`).
     Waived,
-    /// There is none that is trusted.
-    Refused {
-        /// Why.
-        reason: Public,
-    },
+    /// There is none that is trusted; the failure says why.
+    Refused,
 }
 
 /// The kinds of signing keys.

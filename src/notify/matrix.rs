@@ -477,7 +477,7 @@ mod tests {
     fn an_unsigned_commit_is_an_alarm() {
         insta::assert_snapshot!(html(&rendered(&unsigned(), &News::Failure)), @r##"
         <p><strong>🔴 web on prod-eu: 3f2a1b9 refused, its signature is not trusted</strong></p>
-        <p><strong>GitSource:</strong> <code>apps/web</code> on <code>prod-eu</code><br/><strong>Commit:</strong> <a href="https://github.com/acme/apps/commit/3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d">3f2a1b9</a> Roll web out &amp; mark it &lt;stable&gt;, by Alice Roe, on <code>main</code><br/><strong>Signed by:</strong> nobody we trust: the commit has no signature<br/><strong>Failed at:</strong> Verify: <code>Unsigned</code><br/><strong>Now:</strong> The cluster was not touched, it keeps running 8e7d6c5.<br/><strong>Next try:</strong> when the commit or the configuration changes</p>
+        <p><strong>GitSource:</strong> <code>apps/web</code> on <code>prod-eu</code><br/><strong>Commit:</strong> <a href="https://github.com/acme/apps/commit/3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d">3f2a1b9</a> Roll web out &amp; mark it &lt;stable&gt;, by Alice Roe, on <code>main</code><br/><strong>Signed by:</strong> nobody we trust<br/><strong>Failed at:</strong> Verify: <code>Unsigned</code><br/><strong>Now:</strong> The cluster was not touched, it keeps running 8e7d6c5.<br/><strong>Next try:</strong> when the commit or the configuration changes</p>
         <p>the commit has no signature</p>
         <p><strong>What to do:</strong> If it is yours, sign it and push again: <code>git commit --amend --no-edit -S</code>. If nobody can say where 3f2a1b9 comes from, treat the repository as broken into: find out who pushed it before anything else.</p>
         <p>2025-11-23 21:40:00 UTC · fluxops · audit log c0ffee0123456789</p>

@@ -119,9 +119,7 @@ pub(super) fn unsigned() -> Event {
         Listed::default(),
     );
     event.object.kind = Kind::GitSource;
-    event.signature = Some(Signature::Refused {
-        reason: Public::masked("the commit has no signature"),
-    });
+    event.signature = Some(Signature::Refused);
     if let Outcome::Failed(failure) = &mut event.outcome {
         failure.retry = Retry::OnChange;
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::backoff::{LONGEST_WAIT, backoff, random};
-use super::destination::{Destination, InvalidDestination, SecretData};
+use super::destination::{Destination, InvalidDestination};
 use super::event::Event;
 use super::http::Http;
 use super::matrix::Account;
@@ -21,6 +21,7 @@ use super::outbox::{Outbox, OutboxError, StoredMessage, Waiting};
 use super::selection::{Interest, interest};
 use super::slack;
 use crate::api::NotifierSpec;
+use crate::api::SecretData;
 use crate::name::{Key, ObjectName};
 
 /// How many Notifiers are sent to at the same time.

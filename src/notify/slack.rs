@@ -388,7 +388,7 @@ mod tests {
         --- section mrkdwn
         *GitSource:* `apps/web` on `prod-eu`
         *Commit:* <https://github.com/acme/apps/commit/3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d|3f2a1b9> Roll web out &amp; mark it &lt;stable&gt;, by Alice Roe, on `main`
-        *Signed by:* nobody we trust: the commit has no signature
+        *Signed by:* nobody we trust
         *Failed at:* Verify: `Unsigned`
         *Now:* The cluster was not touched, it keeps running 8e7d6c5.
         *Next try:* when the commit or the configuration changes

@@ -2,17 +2,13 @@
 //!
 //! Keys have Flux's names. A key that would be ignored is refused instead: the user believes that it counts.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::known_hosts::{InvalidKnownHosts, KnownHosts};
 use super::url::{GitUrl, Location, Tls};
-
-/// The data of a Secret.
-pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
+use crate::api::SecretData;
 
 /// What a repository is opened with. It fits the scheme of the URL it was made for.
 pub struct Credentials(pub(super) Kind);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::definition::our_kind;
 use super::{Definitions, InvalidDefinition, Parsed, Status, StoreError};
-use crate::files::SecretData;
+use crate::api::SecretData;
 use crate::name::{InvalidName, Key};
 use crate::verify::TrustMaterial;
 

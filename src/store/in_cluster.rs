@@ -8,9 +8,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Status, StoreError};
+use crate::api::SecretData;
 use crate::api::{GROUP, VERSION};
 use crate::cluster::{Actor, Cluster, ClusterError, Resource, Scope};
-use crate::files::SecretData;
 use crate::name::{FINALIZER, Key, Kind, ObjectRef};
 use crate::verify::TrustMaterial;
 
