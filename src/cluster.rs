@@ -5,12 +5,13 @@
 //! [`Refusal`], which keeps the server's words apart from what may be shown.
 
 mod error;
+mod retry;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -18,13 +19,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 pub use error::{Cause, ClusterError, Refusal, Sensitivity};
 
 use crate::name::{FIELD_MANAGER, Key, ObjectRef};
 
-/// How long the API server may take for one request.
+/// How long the API server may take for one request, all its tries together.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How large a reply may be. The API server's own objects are bound by etcd at 1.5 MiB; lists are paged.
 pub const MAX_REPLY_BYTES: usize = 32 * 1024 * 1024;
@@ -115,6 +117,13 @@ pub struct Metadata {
     pub deletion_timestamp: Option<String>,
 }
 
+/// What came back, whatever it says.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+}
+
 #[derive(Deserialize, Default)]
 struct ResourceList {
     resources: Vec<ResourceEntry>,
@@ -185,8 +194,11 @@ impl Cluster {
 
     /// New connections, as somebody.
     pub fn session(&self, actor: Actor) -> Result<Session, ClusterError> {
+        let mut config = kube::Config::clone(&self.config);
+        // kube's own retries outlast the timeout of a request, and then nobody knows what the server said.
+        config.default_retry = false;
         Ok(Session {
-            client: self.client()?,
+            client: kube::Client::try_from(config).map_err(ClusterError::client)?,
             actor,
             resources: Mutex::default(),
         })
@@ -268,7 +280,7 @@ impl Session {
             .uri(uri)
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
-        let reply: MetadataReply = self.send(request, Body::from(body.to_vec())).await?;
+        let reply: MetadataReply = self.send(request, body).await?;
         Ok(reply.metadata)
     }
 
@@ -290,11 +302,7 @@ impl Session {
             .uri(object_path(object, resource))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, JSON);
-        absent_as_none(
-            self.send::<Json>(request, Body::from(options.to_string().into_bytes()))
-                .await,
-        )
-        .map(drop)
+        absent_as_none(self.send::<Json>(request, json_body(&options)).await).map(drop)
     }
 
     /// A whole object. Not for Secrets, but for those that are read on purpose.
@@ -327,9 +335,7 @@ impl Session {
             ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
-        self.send::<Json>(request, Body::from(body.to_string().into_bytes()))
-            .await
-            .map(drop)
+        self.send::<Json>(request, json_body(&body)).await.map(drop)
     }
 
     /// Changes an object with a JSON merge patch (RFC 7386).
@@ -347,9 +353,7 @@ impl Session {
             ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/merge-patch+json");
-        self.send::<Json>(request, Body::from(patch.to_string().into_bytes()))
-            .await
-            .map(drop)
+        self.send::<Json>(request, json_body(patch)).await.map(drop)
     }
 
     /// Creates an object whose content is no secret.
@@ -367,9 +371,7 @@ impl Session {
             ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, JSON);
-        self.send::<Json>(request, Body::from(body.to_string().into_bytes()))
-            .await
-            .map(drop)
+        self.send::<Json>(request, json_body(&body)).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, uri: &str, accept: &str) -> Result<T, ClusterError> {
@@ -377,13 +379,14 @@ impl Session {
             .method(Method::GET)
             .uri(uri)
             .header(header::ACCEPT, accept);
-        self.send(request, Body::empty()).await
+        self.send(request, Zeroizing::default()).await
     }
 
+    /// Sends a request, and again while the server asks for patience and there is time.
     async fn send<T: DeserializeOwned>(
         &self,
         mut request: http::request::Builder,
-        body: Body,
+        body: Zeroizing<Vec<u8>>,
     ) -> Result<T, ClusterError> {
         if let Actor::ServiceAccount(Key { namespace, name }) = &self.actor {
             // Without groups the API server adds those of the service account itself. Naming them here would need
@@ -391,31 +394,53 @@ impl Session {
             let user = format!("system:serviceaccount:{namespace}:{name}");
             request = request.header("Impersonate-User", user);
         }
-        let request = request.body(body).map_err(|_| ClusterError::Unaddressable)?;
-        let answered = tokio::time::timeout(REQUEST_TIMEOUT, async {
-            let response = self.client.send(request).await.map_err(ClusterError::transport)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_REPLY_BYTES)
-                .collect()
+        let request = request.body(()).map_err(|_| ClusterError::Unaddressable)?;
+        let (head, ()) = request.into_parts();
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let mut tries = 1;
+        loop {
+            let request = Request::from_parts(head.clone(), Body::from(body.to_vec()));
+            let answer = tokio::time::timeout_at(deadline, self.exchange(request))
                 .await
-                .map_err(|error| {
-                    if error.is::<LengthLimitError>() {
-                        ClusterError::ReplyTooLarge
-                    } else {
-                        ClusterError::Cut
-                    }
-                })?;
-            Ok::<_, ClusterError>((status, Zeroizing::new(body.to_bytes().to_vec())))
-        });
-        let (status, body) = answered
-            .await
-            .map_err(|_| ClusterError::Timeout(REQUEST_TIMEOUT))??;
-        if status.is_success() {
-            serde_json::from_slice(&body).map_err(|_| ClusterError::Unintelligible(status))
-        } else {
-            Err(ClusterError::Refused(Refusal::read(status, &body)))
+                .map_err(|_| ClusterError::Timeout(REQUEST_TIMEOUT))??;
+            if answer.status.is_success() {
+                return serde_json::from_slice(&answer.body)
+                    .map_err(|_| ClusterError::Unintelligible(answer.status));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(pause) = retry::pause(answer.status, &answer.headers, tries, left) else {
+                return Err(ClusterError::Refused(Refusal::read(answer.status, &answer.body)));
+            };
+            tokio::time::sleep(pause).await;
+            tries += 1;
         }
     }
+
+    /// One request and its whole answer.
+    async fn exchange(&self, request: Request<Body>) -> Result<Answer, ClusterError> {
+        let response = self.client.send(request).await.map_err(ClusterError::transport)?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_REPLY_BYTES)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    ClusterError::ReplyTooLarge
+                } else {
+                    ClusterError::Cut
+                }
+            })?;
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: Zeroizing::new(body.to_bytes().to_vec()),
+        })
+    }
+}
+
+/// What a document of no secret is sent as.
+fn json_body(document: &Json) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(document.to_string().into_bytes())
 }
 
 fn absent_as_none<T>(answer: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {

@@ -93,6 +93,14 @@ fn a_throttled_request_is_repeated_as_the_server_asks() {
 }
 
 #[test]
+fn a_server_that_throttles_for_ever_is_named_as_that() {
+    failed_write(
+        &json!({"action": "status", "status": 429, "count": null}),
+        "TooManyRequests",
+    );
+}
+
+#[test]
 fn an_internal_error() {
     failed_write(
         &json!({"action": "status", "status": 500, "count": null}),

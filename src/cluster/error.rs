@@ -150,13 +150,14 @@ struct CauseReply {
 }
 
 impl Refusal {
-    /// Reads a reply; one that is no `Status` leaves the code alone.
+    /// Reads a reply; one that is no `Status` is named by its code.
     pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
         let reply: StatusReply = serde_json::from_slice(body).unwrap_or_default();
         let causes = reply.details.unwrap_or_default().causes.into_iter();
+        let reason = one_word(reply.reason);
         Self {
             status,
-            reason: one_word(reply.reason),
+            reason: if reason.is_empty() { named(status) } else { reason },
             causes: causes
                 .filter(|cause| is_path(&cause.field))
                 .map(|cause| Cause {
@@ -175,11 +176,7 @@ impl Refusal {
 
     /// The reason in one word.
     pub fn reason(&self) -> &str {
-        if self.reason.is_empty() {
-            self.status.canonical_reason().unwrap_or("Refused")
-        } else {
-            &self.reason
-        }
+        &self.reason
     }
 
     /// The fields that are refused.
@@ -194,6 +191,12 @@ impl Refusal {
             Sensitivity::Clear | Sensitivity::Sensitive => self.to_string(),
         }
     }
+}
+
+/// The name of an HTTP status as a reason, which has no spaces.
+fn named(status: StatusCode) -> String {
+    let name = status.canonical_reason().unwrap_or("Refused");
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// A reason is one word; what is not could be anything.
@@ -272,11 +275,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_no_status_leaves_the_code() {
+    fn a_reply_that_is_no_status_is_named_by_its_code() {
         let refusal = Refusal::read(StatusCode::BAD_GATEWAY, b"<html>hunter2</html>");
         assert_eq!(
             refusal.describe(Sensitivity::Clear),
-            "the API server refused: Bad Gateway (502)"
+            "the API server refused: BadGateway (502)"
         );
     }
 }
