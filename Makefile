@@ -37,8 +37,9 @@ synapse: ## start the local Matrix server in the background
 synapse-down: ## stop the local Matrix server
 	@tests/world/synapse.sh stop
 
-crds: ## write the CRDs of src/api to crds/
+crds: ## write what src/api defines to crds/ and docs/fields.md
 	@cargo run --quiet -- crds --dir crds
+	cargo run --quiet -- crds --fields > docs/fields.md
 
 fmt: ## format all code
 	@cargo fmt --all

@@ -1,6 +1,8 @@
 //! `fluxops crds`: the `CustomResourceDefinitions`, as they are in crds/.
 #![expect(clippy::disallowed_methods, reason = "definitions are public")]
 
+mod fields;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,9 +17,16 @@ pub(super) struct Arguments {
     /// A folder to write them to, one file each, in place of standard output
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Print the reference of all fields as Markdown instead
+    #[arg(long, conflicts_with = "dir")]
+    fields: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    if arguments.fields {
+        console.output.write_all(fields_reference()?.as_bytes())?;
+        return Ok(Exit::Success);
+    }
     if let Some(folder) = &arguments.dir {
         for (name, document) in documents()? {
             let path = folder.join(name);
@@ -60,6 +69,12 @@ fn documents() -> Result<Vec<(String, String)>, CommandError> {
     definitions.into_iter().map(document).collect()
 }
 
+fn fields_reference() -> Result<String, CommandError> {
+    let mut definitions = custom_resource_definitions();
+    definitions.iter_mut().for_each(describe_kind);
+    fields::markdown(&definitions).map_err(CommandError::unusable)
+}
+
 /// Puts the sentence about a kind, which stands at its spec, where `kubectl explain KIND` shows it: kube's derive
 /// writes there only that the type was generated.
 fn describe_kind(definition: &mut CustomResourceDefinition) {
@@ -90,6 +105,17 @@ mod tests {
             let file = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
             assert_eq!(file, document, "crds/{name} is stale: run `make crds`");
         }
+    }
+
+    #[test]
+    fn the_reference_of_fields_is_that_which_is_printed() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fields.md");
+        let file = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            file,
+            fields_reference().unwrap(),
+            "docs/fields.md is stale: run `make crds`"
+        );
     }
 
     #[test]
