@@ -39,7 +39,12 @@ fn a_signed_commit_arrives_and_a_second_run_changes_nothing() {
 
     assert_eq!(world.audited("intent"), 1);
     // A change within the second of the last apply would not show, so the first look after it applies again.
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    for path in [
+        world.namespace.core("configmaps", "version"),
+        world.namespace.core("secrets", "db"),
+    ] {
+        world.api.wait_until_settled(&path);
+    }
     world.once().expect(0);
     assert_eq!(
         world.audited("intent"),

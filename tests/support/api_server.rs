@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use http::{Method, Request, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
 use serde_json::{Value as Json, json};
 
@@ -82,6 +83,21 @@ impl ApiServer {
     pub(crate) fn wait_until_gone(&self, path: &str) {
         eventually(&format!("the end of {path}"), || {
             self.get(path).is_none().then_some(())
+        });
+    }
+
+    /// Waits until the last write of an object is so long ago that a later one would show in the times of its
+    /// `managedFields`, which have whole seconds.
+    pub(crate) fn wait_until_settled(&self, path: &str) {
+        const RESOLUTION: SignedDuration = SignedDuration::from_secs(2);
+        let object = self.get(path).unwrap();
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        let written = entries
+            .iter()
+            .map(|entry| entry["time"].as_str().unwrap().parse::<Timestamp>().unwrap());
+        let written = written.max().unwrap();
+        eventually(&format!("{path} to settle"), || {
+            (Timestamp::now().duration_since(written) >= RESOLUTION).then_some(())
         });
     }
 
