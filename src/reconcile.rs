@@ -14,7 +14,7 @@ pub use crate::audit::Trigger;
 use crate::audit::{AuditError, AuditLog, Event, Subject};
 use crate::cluster::{Actor, Cluster, ClusterError, Sensitivity};
 use crate::files::{Files, KeyError, Keys};
-use crate::name::{Key, Kind, ObjectName};
+use crate::name::{Key, Kind, Name, ObjectName};
 use crate::notify::Step;
 use crate::observe::observe;
 use crate::plan::{EmptySource, ObjectFailure, PlanError, Prune, plan};
@@ -39,8 +39,11 @@ pub struct Context {
     pub audit: AuditLog,
     /// Where the bare repositories are.
     pub state_dir: PathBuf,
-    /// Identities from `--age-key-file`, for Deliveries that name none.
+    /// Identities from `--age-key-file`, for Deliveries that name none. Only with `--config`: whoever may make a
+    /// Delivery in a cluster could have files opened that are not theirs.
     pub age_keys: Option<Zeroizing<String>>,
+    /// The service account, in its own namespace, of a Delivery that names none; fluxops itself when absent.
+    pub default_service_account: Option<Name>,
 }
 
 /// Why a reconcile did not succeed.
@@ -198,13 +201,9 @@ async fn run(
         .await
         .map_err(|_| Failure::late(Step::Render))??;
 
-    let actor = match &spec.service_account_name {
-        Some(name) => Actor::ServiceAccount(sibling(key, name)?),
-        None => Actor::Itself,
-    };
     let session = context
         .cluster
-        .session(actor)
+        .session(actor(context, key, spec)?)
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let observed = tokio::time::timeout_at(deadline, observe(&session, rendered, Timestamp::now()))
@@ -293,6 +292,15 @@ async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys,
     }
 }
 
+/// As whom a Delivery is applied.
+fn actor(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Actor, name::InvalidName> {
+    let default = context.default_service_account.as_ref().map(Name::as_str);
+    match spec.service_account_name.as_deref().or(default) {
+        Some(name) => Ok(Actor::ServiceAccount(sibling(key, name)?)),
+        None => Ok(Actor::Itself),
+    }
+}
+
 async fn keep_inventory(
     context: &Context,
     key: &Key,
@@ -326,13 +334,9 @@ pub async fn prune_all(
         key, spec, status, ..
     } = delivery;
     let former = context.store.inventory(&context.cluster, key, status).await?;
-    let actor = match &spec.service_account_name {
-        Some(name) => Actor::ServiceAccount(sibling(key, name)?),
-        None => Actor::Itself,
-    };
     let session = context
         .cluster
-        .session(actor)
+        .session(actor(context, key, spec)?)
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let nothing = observe(&session, Rendered::nothing(), Timestamp::now())
         .await

@@ -14,12 +14,15 @@ use crate::audit::AuditLog;
 use crate::cluster::Cluster;
 use crate::controller::{Controller, Line, Outcome, list, watch};
 use crate::files::Keys;
+use crate::name::Name;
 use crate::notify::Notifications;
 use crate::reconcile::Context;
 use crate::store::{Definitions, Folder, InCluster, Store};
 
 /// How many changes may wait while the controller is busy.
 const PENDING_CHANGES: usize = 256;
+/// Why custom resources get no identities from a file.
+const SHARED_KEYS: &str = "failed to use --age-key-file: it goes with --config only, because everybody who may make a Delivery in the cluster could have files opened with it; put the identities into a Secret, and name it in spec.decryption.secretRef of the Deliveries that need them";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -30,9 +33,13 @@ pub(super) struct Arguments {
     /// Reconcile every object once, print a table, and exit: 0 all are ready, 1 some are not
     #[arg(long)]
     once: bool,
-    /// age identities for Deliveries that name no Secret with their own
+    /// age identities for Deliveries that name no Secret with their own; with --config only
     #[arg(long, value_name = "FILE")]
     age_key_file: Option<PathBuf>,
+    /// Apply Deliveries that name no service account as this one of their own namespace [default: with the rights of
+    /// fluxops]
+    #[arg(long, value_name = "NAME")]
+    default_service_account: Option<Name>,
     /// What messages call the cluster [default: the context of the kubeconfig, or in-cluster]
     #[arg(long, value_name = "NAME", env = "FLUXOPS_CLUSTER_NAME")]
     cluster_name: Option<String>,
@@ -50,11 +57,15 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         config,
         once,
         age_key_file,
+        default_service_account,
         cluster_name,
         output,
         state,
         cluster,
     } = arguments;
+    if age_key_file.is_some() && config.is_none() {
+        return Err(CommandError::new(Exit::Unusable, SHARED_KEYS));
+    }
     let state_dir = state.state_dir;
     prepare_state_dir(&state_dir)?;
     let age_keys = match &age_key_file {
@@ -95,6 +106,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         audit,
         state_dir,
         age_keys,
+        default_service_account,
     });
     let controller = Controller::new(context, notifications, definitions);
     if once {
