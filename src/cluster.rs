@@ -371,7 +371,7 @@ impl Session {
             ))
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, JSON);
-        self.send::<Json>(request, json_body(&body)).await.map(drop)
+        self.send::<Json>(request, json_body(body)).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, uri: &str, accept: &str) -> Result<T, ClusterError> {
