@@ -64,6 +64,9 @@ pub enum UnwrapError {
         /// What is broken.
         problem: &'static str,
     },
+    /// The private key is protected by a passphrase that was not given, or is another one.
+    #[error("failed to unlock the private key: there was no passphrase, or a wrong one")]
+    Locked,
 }
 
 /// Why the data key of a file cannot be had.

@@ -12,10 +12,9 @@
 //! use manifest_yaml::{Limits, Value};
 //! use sops::{AgeIdentities, EncryptOptions, Format, GoRegex, MacScope, Rule};
 //!
-//! # use age::secrecy::ExposeSecret as _;
-//! # let identity_file = age::x25519::Identity::generate().to_string().expose_secret().to_owned();
+//! # let identity_file = sops::NewAgeIdentity::generate(sops::AgeKeyType::X25519);
 //! # let mut random = |buffer: &mut [u8]| buffer.fill(7); // never do this
-//! let identities = AgeIdentities::parse(&identity_file)?;
+//! let identities = AgeIdentities::parse(identity_file.expose())?;
 //! let options = EncryptOptions {
 //!     recipients: identities.recipients().cloned().collect(),
 //!     rule: Rule::EncryptedRegex(GoRegex::parse("^(data|stringData)$")?),
@@ -61,7 +60,10 @@ mod time;
 mod unseal;
 mod walk;
 
-pub use age::{AgeIdentities, AgeRecipient, IdentityError, MAX_AGE_FILE_BYTES, RecipientError, WrapError};
+pub use age::{
+    AgeIdentities, AgeKeyType, AgeRecipient, Attendant, BoxedIdentity, IdentityError, MAX_AGE_FILE_BYTES,
+    NewAgeIdentity, RecipientError, WrapError,
+};
 pub use block::SOPS_VERSION;
 pub use data_key::{BrokenKey, DataKey, DataKeyError, DataKeySource, KeyKind, UnwrapError, WrappedKey};
 pub use decrypt::decrypt;

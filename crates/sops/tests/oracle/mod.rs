@@ -18,6 +18,13 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new() -> Self {
+        let made = Command::new(tool("age-keygen")).output().unwrap();
+        assert!(made.status.success());
+        Self::with_identities(&String::from_utf8(made.stdout).unwrap())
+    }
+
+    /// With an identity file, or an SSH key.
+    pub(crate) fn with_identities(text: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!(
             "sops-oracle-{}-{}",
@@ -26,11 +33,18 @@ impl Oracle {
         );
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        let made = Command::new(tool("age-keygen")).output().unwrap();
-        assert!(made.status.success());
-        let text = String::from_utf8(made.stdout).unwrap();
-        std::fs::write(directory.join("keys.txt"), &text).unwrap();
-        let identities = AgeIdentities::parse(&text).unwrap();
+        // sops looks for SSH keys elsewhere than for age's own, and refuses what it does not expect.
+        let (ssh, age) = if text.starts_with("-----BEGIN") {
+            (text, "")
+        } else {
+            ("", text)
+        };
+        std::fs::write(directory.join("keys.txt"), age).unwrap();
+        if !ssh.is_empty() {
+            std::fs::create_dir(directory.join(".ssh")).unwrap();
+            std::fs::write(directory.join(".ssh/id_ed25519"), ssh).unwrap();
+        }
+        let identities = AgeIdentities::parse(text).unwrap();
         let recipient = identities.recipients().next().unwrap().clone();
         Self {
             directory,
@@ -99,7 +113,7 @@ impl Drop for Oracle {
     }
 }
 
-fn feed(mut command: Command, text: &str) -> Output {
+pub(crate) fn feed(mut command: Command, text: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -116,7 +130,7 @@ fn feed(mut command: Command, text: &str) -> Output {
     output
 }
 
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../target/tools/bin")
         .join(name);
