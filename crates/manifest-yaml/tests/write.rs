@@ -97,6 +97,7 @@ fn numbers_are_written_as_go_does() {
         (Number::Unsigned(u64::MAX), "18446744073709551615"),
         (Number::Float(1.0), "1"),
         (Number::Float(-0.5), "-0.5"),
+        (Number::Float(-0.0), "-0"),
         (Number::Float(1e20), "100000000000000000000"),
         (Number::Float(1e21), "1e+21"),
         (Number::Float(1.5e300), "1.5e+300"),
