@@ -7,14 +7,17 @@
 //! There is no work tree, and nothing that the remote names becomes the name of a file.
 
 mod clock;
+mod complete;
 mod credentials;
 mod error;
 mod http;
 mod known_hosts;
 mod local;
 mod mirror;
+mod pack;
 mod pkt_line;
 mod range;
+mod receive;
 mod reference;
 mod ssh;
 mod upload_pack;
@@ -28,12 +31,14 @@ pub use git2::{ObjectType, Oid};
 use tokio_util::sync::CancellationToken;
 
 pub use self::clock::{DEFAULT_STEP, MAX_FETCH, Step};
+pub use self::complete::MAX_TREE_DEPTH;
 pub use self::credentials::{Credentials, InvalidCredentials, Proxy};
 pub use self::error::FetchError;
 pub use self::http::MAX_REDIRECTS;
 pub use self::known_hosts::{InvalidKnownHosts, MAX_KNOWN_HOSTS};
-pub use self::mirror::{
-    MAX_HAVES, MAX_MARKS, MAX_PACK_BYTES, MAX_PACK_OBJECTS, MAX_PACKS, MAX_TREE_DEPTH, Mirror,
+pub use self::mirror::{MAX_HAVES, MAX_MARKS, MAX_PACKS, Mirror};
+pub use self::pack::{
+    MAX_DELTA_DEPTH, MAX_PACK_BYTES, MAX_PACK_OBJECTS, MAX_UNPACKED_OBJECT, MAX_UNPACKED_PACK,
 };
 pub use self::range::{InvalidRange, MAX_RANGE};
 pub use self::reference::{InvalidReference, MAX_REFERENCE, ReferenceName};
@@ -43,7 +48,7 @@ pub use self::url::{GitUrl, Home, InvalidUrl, MAX_URL};
 use self::clock::Clock;
 use self::credentials::{HttpCredentials, Kind};
 use self::local::Local;
-use self::mirror::{Target, is_marked, target};
+use self::mirror::{Target, target};
 use self::range::{Range, version_of_tag};
 use self::reference::Wanted;
 use self::upload_pack::{Remote, RemoteReference, UploadPack};
@@ -82,6 +87,7 @@ pub struct Revision {
 
 /// The objects of a mirror, opened for reading.
 pub struct Objects {
+    mirror: Mirror,
     repository: git2::Repository,
 }
 
@@ -97,7 +103,7 @@ pub struct RawObject {
 /// Why an object cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectError {
-    /// It is not there, or damaged. [`Mirror::discard`] makes the next fetch clone anew.
+    /// It is not there, or damaged. The next fetch clones the mirror anew.
     #[error("failed to read the object {0}")]
     Unreadable(Oid),
     /// It is larger than the caller takes.
@@ -131,21 +137,14 @@ pub async fn fetch(fetch: Fetch) -> Result<Revision, FetchError> {
 fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> {
     let wanted = Wanted::parse(fetch.reference.as_ref())?;
     let mirror = Mirror::of(&fetch.state_dir, &fetch.url);
-    let lock = mirror.lock(clock)?;
-    let repository = mirror.prepare(&lock)?;
-    let (repository, reference, id) = match wanted {
+    let mut workspace = mirror.prepare(mirror.lock(clock)?)?;
+    let (reference, id) = match wanted {
         Wanted::Commit { commit, branch: None } => {
             // A commit does not change: once it is here, there is nothing to ask.
-            if is_marked(&repository, commit) {
-                (repository, None, commit)
-            } else {
-                let mut remote = connect(fetch, "HEAD", clock)?;
-                (
-                    mirror.bring(repository, commit, &mut *remote, &lock)?,
-                    None,
-                    commit,
-                )
+            if !workspace.has(commit) {
+                workspace.bring(commit, &mut *connect(fetch, "HEAD", clock)?, clock)?;
             }
+            (None, commit)
         }
         Wanted::Commit {
             commit,
@@ -153,35 +152,40 @@ fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> 
         } => {
             let mut remote = connect(fetch, branch.as_str(), clock)?;
             let tip = named(remote.references(), &branch)?;
-            let repository = mirror.bring(repository, tip, &mut *remote, &lock)?;
-            if commit != tip && !repository.graph_descendant_of(tip, commit).unwrap_or(false) {
+            workspace.bring(tip, &mut *remote, clock)?;
+            let is_below = |commit| {
+                workspace
+                    .repository()
+                    .graph_descendant_of(tip, commit)
+                    .unwrap_or(false)
+            };
+            if commit != tip && !is_below(commit) {
                 return Err(FetchError::NotOnBranch {
                     commit: commit.to_string(),
                     branch: branch.to_string(),
                 });
             }
             // Of the branch only the newest files were checked to be here.
-            (
-                mirror.bring(repository, commit, &mut *remote, &lock)?,
-                Some(branch),
-                commit,
-            )
+            workspace.bring(commit, &mut *remote, clock)?;
+            (Some(branch), commit)
         }
         Wanted::Reference(name) => {
             let mut remote = connect(fetch, name.as_str(), clock)?;
             let id = named(remote.references(), &name)?;
-            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
+            workspace.bring(id, &mut *remote, clock)?;
+            (Some(name), id)
         }
         Wanted::Version(range) => {
             let mut remote = connect(fetch, TAGS, clock)?;
             let (name, id) = newest(remote.references(), &range)?;
-            (mirror.bring(repository, id, &mut *remote, &lock)?, Some(name), id)
+            workspace.bring(id, &mut *remote, clock)?;
+            (Some(name), id)
         }
     };
     let shown = reference
         .as_ref()
         .map_or_else(|| id.to_string(), ToString::to_string);
-    let Target { commit, tag } = target(&repository, id).ok_or(FetchError::NotACommit(shown))?;
+    let Target { commit, tag } = target(workspace.repository(), id).ok_or(FetchError::NotACommit(shown))?;
     if reference.is_none() && tag.is_some() {
         return Err(FetchError::NotACommit(id.to_string()));
     }
@@ -270,7 +274,9 @@ impl Revision {
 
     /// Opens the objects for reading.
     pub fn objects(&self) -> Result<Objects, FetchError> {
-        self.mirror.open().map(|repository| Objects { repository })
+        let mirror = self.mirror.clone();
+        let repository = mirror.open()?;
+        Ok(Objects { mirror, repository })
     }
 }
 
@@ -285,9 +291,13 @@ impl fmt::Display for Revision {
 }
 
 impl Objects {
-    /// Reads an object of at most `limit` bytes, checked against its id.
+    /// Reads an object of at most `limit` bytes, checked against its id. When one cannot be read that has to be
+    /// there, the mirror is condemned.
     pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {
-        let unreadable = |_| ObjectError::Unreadable(id);
+        let unreadable = |_| {
+            self.mirror.condemn();
+            ObjectError::Unreadable(id)
+        };
         let odb = self.repository.odb().map_err(unreadable)?;
         // The size is looked at first: a small delta can stand for a huge object.
         let (size, _) = odb.read_header(id).map_err(unreadable)?;

@@ -171,7 +171,7 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
     })?;
     Ok(VerifiedRevision {
         commit: facts_of(revision, &commit),
-        tree: Tree::git(revision.mirror().path().to_owned(), commit.tree),
+        tree: Tree::git(revision.mirror().clone(), commit.tree),
         verification,
     })
 }

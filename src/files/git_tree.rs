@@ -6,12 +6,13 @@ use git_signature::ObjectId;
 use git2::{ObjectType, Oid, Repository, TreeEntry};
 
 use super::{FilesError, MAX_FILE_BYTES};
+use crate::source::Mirror;
 
 /// Where files come from: of a commit that was verified, or of a folder that the user named.
 pub struct Tree(Origin);
 
 enum Origin {
-    Git { repository: PathBuf, tree: ObjectId },
+    Git { mirror: Mirror, tree: ObjectId },
     Folder(PathBuf),
 }
 
@@ -30,8 +31,15 @@ pub(crate) enum Entry {
 
 /// An open tree. It is made where it is used, since libgit2's handles stay in one thread.
 pub(crate) enum Reader {
-    Git { repository: Repository, root: Oid },
+    Git(Commit),
     Folder(PathBuf),
+}
+
+/// The tree of a commit. All of its objects have to be there: the one that is not condemns the mirror.
+pub(crate) struct Commit {
+    mirror: Mirror,
+    repository: Repository,
+    root: Oid,
 }
 
 /// What a Git LFS pointer begins with (git-lfs `docs/spec.md`).
@@ -40,9 +48,9 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 const MAX_LFS_POINTER: usize = 1024;
 
 impl Tree {
-    /// A tree in a bare repository; for the step that verified the commit it belongs to.
-    pub(crate) fn git(repository: PathBuf, tree: ObjectId) -> Self {
-        Self(Origin::Git { repository, tree })
+    /// A tree in a mirror; for the step that verified the commit it belongs to.
+    pub(crate) fn git(mirror: Mirror, tree: ObjectId) -> Self {
+        Self(Origin::Git { mirror, tree })
     }
 
     /// A folder on disk; for commands on the user's own files, never for the reconciler.
@@ -52,11 +60,17 @@ impl Tree {
 
     pub(super) fn reader(&self) -> Result<Reader, FilesError> {
         match &self.0 {
-            Origin::Git { repository, tree } => {
-                let failed = |error: git2::Error| failed("", &error);
-                let repository = Repository::open_bare(repository).map_err(failed)?;
-                let root = Oid::from_str(&tree.to_string()).map_err(failed)?;
-                Ok(Reader::Git { repository, root })
+            Origin::Git { mirror, tree } => {
+                let mirror = mirror.clone();
+                let repository =
+                    Repository::open_bare(mirror.path()).map_err(|error| unreadable(&mirror, "", &error))?;
+                let root =
+                    Oid::from_bytes(tree.as_bytes()).map_err(|error| unreadable(&mirror, "", &error))?;
+                Ok(Reader::Git(Commit {
+                    mirror,
+                    repository,
+                    root,
+                }))
             }
             Origin::Folder(path) => Ok(Reader::Folder(path.clone())),
         }
@@ -71,16 +85,7 @@ impl Reader {
             return Ok(Some(Entry::Folder));
         }
         match self {
-            Self::Git { repository, root } => {
-                let tree = repository
-                    .find_tree(*root)
-                    .map_err(|error| failed(path, &error))?;
-                match tree.get_path(Path::new(path)) {
-                    Ok(entry) => kind(&entry, path).map(Some),
-                    Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-                    Err(error) => Err(failed(path, &error)),
-                }
-            }
+            Self::Git(commit) => commit.entry(path)?.map(|entry| kind(&entry, path)).transpose(),
             Self::Folder(root) => on_disk(&root.join(path), path),
         }
     }
@@ -89,18 +94,7 @@ impl Reader {
     pub(super) fn list(&self, folder: &str) -> Result<Vec<(String, Entry)>, FilesError> {
         check(folder)?;
         match self {
-            Self::Git { repository, root } => {
-                let mut tree = repository
-                    .find_tree(*root)
-                    .map_err(|error| failed(folder, &error))?;
-                if !folder.is_empty() {
-                    let entry = tree
-                        .get_path(Path::new(folder))
-                        .map_err(|_| FilesError::NoSuchFolder(folder.to_owned()))?;
-                    tree = repository
-                        .find_tree(entry.id())
-                        .map_err(|error| failed(folder, &error))?;
-                }
+            Self::Git(commit) => {
                 let named = |entry: TreeEntry<'_>| {
                     let name = entry
                         .name()
@@ -109,7 +103,7 @@ impl Reader {
                     check(&name)?;
                     Ok((name, kind(&entry, folder)?))
                 };
-                tree.iter().map(named).collect()
+                commit.folder(folder)?.iter().map(named).collect()
             }
             Self::Folder(root) => {
                 let io = |error: std::io::Error| io_failed(folder, &error);
@@ -138,16 +132,7 @@ impl Reader {
             Some(Entry::File) => {}
         }
         let bytes = match self {
-            Self::Git { repository, root } => {
-                let failed = |error: git2::Error| failed(path, &error);
-                let tree = repository.find_tree(*root).map_err(failed)?;
-                let id = tree.get_path(Path::new(path)).map_err(failed)?.id();
-                let database = repository.odb().map_err(failed)?;
-                // The size is known before anything is unpacked.
-                let (bytes, _) = database.read_header(id).map_err(failed)?;
-                within_limit(path, bytes)?;
-                database.read(id).map_err(failed)?.data().to_vec()
-            }
+            Self::Git(commit) => commit.read(path)?,
             Self::Folder(root) => {
                 let file = root.join(path);
                 let bytes = std::fs::metadata(&file)
@@ -161,6 +146,56 @@ impl Reader {
             return Err(FilesError::LfsPointer(path.to_owned()));
         }
         Ok(bytes)
+    }
+}
+
+impl Commit {
+    /// The entry at a path; nothing where there is none.
+    fn entry(&self, path: &str) -> Result<Option<TreeEntry<'static>>, FilesError> {
+        let mut tree = self.tree(self.root, path)?;
+        let mut names = path.split('/').peekable();
+        while let Some(name) = names.next() {
+            // Folder by folder, since to libgit2 a missing object and a missing name are the same.
+            let Some(entry) = tree.get_name(name).map(|entry| entry.to_owned()) else {
+                return Ok(None);
+            };
+            if names.peek().is_none() {
+                return Ok(Some(entry));
+            }
+            if entry.kind() != Some(ObjectType::Tree) {
+                return Ok(None);
+            }
+            tree = self.tree(entry.id(), path)?;
+        }
+        Ok(None)
+    }
+
+    fn folder(&self, path: &str) -> Result<git2::Tree<'_>, FilesError> {
+        if path.is_empty() {
+            return self.tree(self.root, path);
+        }
+        match self.entry(path)? {
+            Some(entry) if entry.kind() == Some(ObjectType::Tree) => self.tree(entry.id(), path),
+            _ => Err(FilesError::NoSuchFolder(path.to_owned())),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, FilesError> {
+        let entry = self
+            .entry(path)?
+            .ok_or_else(|| FilesError::NoSuchFile(path.to_owned()))?;
+        let unreadable = |error: git2::Error| unreadable(&self.mirror, path, &error);
+        let database = self.repository.odb().map_err(unreadable)?;
+        // The size is known before anything is unpacked.
+        let (bytes, _) = database.read_header(entry.id()).map_err(unreadable)?;
+        within_limit(path, bytes)?;
+        Ok(database.read(entry.id()).map_err(unreadable)?.data().to_vec())
+    }
+
+    fn tree(&self, id: Oid, path: &str) -> Result<git2::Tree<'_>, FilesError> {
+        self.repository
+            .find_tree(id)
+            .map_err(|error| unreadable(&self.mirror, path, &error))
     }
 }
 
@@ -213,7 +248,8 @@ fn on_disk(file: &Path, path: &str) -> Result<Option<Entry>, FilesError> {
     }
 }
 
-fn failed(path: &str, error: &git2::Error) -> FilesError {
+fn unreadable(mirror: &Mirror, path: &str, error: &git2::Error) -> FilesError {
+    mirror.condemn();
     FilesError::ObjectDatabase {
         path: path.to_owned(),
         message: error.message().to_owned(),

@@ -25,6 +25,8 @@ pub enum Step {
     References,
     /// The remote sends objects.
     Objects,
+    /// Deltas are put together.
+    Unpack,
 }
 
 impl std::fmt::Display for Step {
@@ -34,6 +36,7 @@ impl std::fmt::Display for Step {
             Self::Connect => "connecting",
             Self::References => "asking for the references",
             Self::Objects => "receiving objects",
+            Self::Unpack => "unpacking objects",
         })
     }
 }

@@ -228,7 +228,9 @@ impl FetchError {
             Self::NoVersion(_) => "push a tag like v1.2.3 that is in the range, or correct spec.ref.semver",
             Self::NotACommit(_) => "let the reference point at a commit, or at an annotated tag of one",
             Self::NotOnBranch { .. } => "correct spec.ref.commit, or remove spec.ref.branch",
-            Self::TooLarge { .. } => "use a smaller repository for manifests",
+            Self::TooLarge { .. } => {
+                "use a smaller repository for manifests; if it is small, run `git repack -adf` on the server"
+            }
             Self::BadObjects(_) => "run `git fsck` on the server",
             Self::Local(_) => "check the folder that spec.url names, and who owns it",
             Self::Mirror(_) => "check the space and the permissions of the state directory",
