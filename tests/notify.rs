@@ -6,10 +6,11 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+use support::outside::Program;
+use support::root;
 
 const ID: &str = "3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d3f2a1b9c0d";
 /// The default bot token of the sink.
@@ -92,47 +96,6 @@ fn succeeded() -> Event {
     }))
 }
 
-/// A program of the test world, ended with the test.
-struct Program {
-    child: Child,
-    url: String,
-}
-
-impl Program {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .trim()
-            .strip_prefix("listening ")
-            .expect("a program of the test world says where it listens");
-        Self {
-            url: url.to_owned(),
-            child,
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn world(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/world")
-        .join(file)
-}
-
 /// An HTTP client as anybody's.
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -143,13 +106,7 @@ struct Slack(Program);
 
 impl Slack {
     fn start() -> Self {
-        Self(Program::start(
-            Command::new("python3").arg(world("slack_sink.py")).args([
-                "--parent-death",
-                "--webhook-secret",
-                SECRET,
-            ]),
-        ))
+        Self(Program::start("slack_sink.py", &["--webhook-secret", SECRET]))
     }
 
     fn webhook(&self) -> String {
@@ -599,7 +556,7 @@ impl Matrix {
         static SHARED: OnceLock<Matrix> = OnceLock::new();
         SHARED.get_or_init(|| {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("notify-synapse");
-            let started = Command::new(world("synapse.sh"))
+            let started = Command::new(root().join("tests/world/synapse.sh"))
                 .arg("start")
                 .arg(&folder)
                 .arg("--parent-death")

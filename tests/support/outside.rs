@@ -37,6 +37,11 @@ impl Program {
             child,
         }
     }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> &str {
+        self.url.rsplit_once(':').unwrap().1
+    }
 }
 
 impl Drop for Program {
