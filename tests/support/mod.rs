@@ -18,7 +18,6 @@
 pub(crate) mod api_server;
 pub(crate) mod fluxops;
 pub(crate) mod git_servers;
-pub(crate) mod installed;
 pub(crate) mod outside;
 pub(crate) mod repository;
 pub(crate) mod world;
