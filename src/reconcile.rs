@@ -115,15 +115,32 @@ pub async fn reconcile_source(
     let timeout = spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0);
     let reference = spec.reference.clone();
     let state_dir = context.state_dir.clone();
-    let revision = source::fetch(Fetch {
+    let subject = |commit| Subject {
+        object: ObjectName {
+            kind: Kind::GitSource,
+            key: key.clone(),
+        },
+        trigger,
+        commit,
+        signer: None,
+    };
+    let ready = source.status.conditions.get(crate::api::ConditionType::Ready);
+    let fetched = source::fetch(Fetch {
         url,
         reference,
         credentials,
         proxy,
         timeout,
         state_dir,
-    })
-    .await?;
+    });
+    let revision = fetched.await.map_err(|error| {
+        let is_refusal = error.is_refusal();
+        let failure = Failure::from(error);
+        if is_refusal {
+            refused(context, subject(None), &failure, ready);
+        }
+        failure
+    })?;
 
     let verified = tokio::task::spawn_blocking(move || {
         verify(&revision, &policy, Timestamp::now()).map_err(|error| Box::new((error, facts(&revision))))
@@ -138,21 +155,7 @@ pub async fn reconcile_source(
             commit: Some(Box::new(commit)),
             ..Failure::from(error)
         };
-        let subject = Subject {
-            object: ObjectName {
-                kind: Kind::GitSource,
-                key: key.clone(),
-            },
-            trigger,
-            commit: Some(id),
-            signer: None,
-        };
-        refused(
-            context,
-            subject,
-            &failure,
-            source.status.conditions.get(crate::api::ConditionType::Ready),
-        );
+        refused(context, subject(Some(id)), &failure, ready);
         failure
     })
 }

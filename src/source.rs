@@ -294,18 +294,22 @@ impl Objects {
     /// Reads an object of at most `limit` bytes, checked against its id. When one cannot be read that has to be
     /// there, the mirror is condemned.
     pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {
-        let unreadable = |_| {
+        let unreadable = || {
             self.mirror.condemn();
             ObjectError::Unreadable(id)
         };
-        let odb = self.repository.odb().map_err(unreadable)?;
+        let odb = self.repository.odb().map_err(|_| unreadable())?;
         // The size is looked at first: a small delta can stand for a huge object.
-        let (size, _) = odb.read_header(id).map_err(unreadable)?;
+        let (size, _) = odb.read_header(id).map_err(|_| unreadable())?;
         let size = size as u64;
+        if size > MAX_UNPACKED_OBJECT {
+            // None was fetched with it.
+            return Err(unreadable());
+        }
         if size > limit {
             return Err(ObjectError::TooLarge { id, size, limit });
         }
-        let object = odb.read(id).map_err(unreadable)?;
+        let object = odb.read(id).map_err(|_| unreadable())?;
         Ok(RawObject {
             kind: object.kind(),
             data: object.data().to_vec(),

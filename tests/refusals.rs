@@ -21,34 +21,8 @@ fn refused(object: &str, reason: &str, words: &str, spoil: impl FnOnce(&World)) 
     spoil(&world);
 
     let run = world.once().expect(1);
-    let ready = world.ready(object);
-    let message = ready["message"].as_str().unwrap();
-    assert_eq!(
-        (ready["status"].as_str(), ready["reason"].as_str()),
-        (Some("False"), Some(reason)),
-        "{message}"
-    );
-    assert!(message.contains(words), "{message:?} does not say {words:?}");
-    assert!(
-        run.stderr.contains(reason),
-        "the log does not say {reason}: {}",
-        run.stderr
-    );
-    let audited = world
-        .audit()
-        .into_iter()
-        .any(|event| event["type"] == "refused" && event["reason"] == reason);
-    assert!(audited, "the refusal is not in the audit log");
-    assert!(
-        world.slack.messages().last().unwrap().contains(reason),
-        "nobody was told of {reason}"
-    );
-    assert_eq!(
-        world.version().as_deref(),
-        Some("v1"),
-        "the last good state did not stay"
-    );
-    world.assert_no_leak(&run);
+    world.assert_failed(&run, object, reason, words);
+    assert!(world.has_refused(reason), "the refusal is not in the audit log");
 
     world.repository.git(&["rm", "-rqf", "--ignore-unmatch", "."]);
     world.repository.git(&["checkout", "-q", &good, "--", "."]);

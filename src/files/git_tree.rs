@@ -6,7 +6,7 @@ use git_signature::ObjectId;
 use git2::{ObjectType, Oid, Repository, TreeEntry};
 
 use super::{FilesError, MAX_FILE_BYTES};
-use crate::source::Mirror;
+use crate::source::{MAX_UNPACKED_OBJECT, Mirror};
 
 /// Where files come from: of a commit that was verified, or of a folder that the user named.
 pub struct Tree(Origin);
@@ -188,6 +188,11 @@ impl Commit {
         let database = self.repository.odb().map_err(unreadable)?;
         // The size is known before anything is unpacked.
         let (bytes, _) = database.read_header(entry.id()).map_err(unreadable)?;
+        if bytes as u64 > MAX_UNPACKED_OBJECT {
+            return Err(unreadable(git2::Error::from_str(
+                "it has a size that none was fetched with",
+            )));
+        }
         within_limit(path, bytes)?;
         Ok(database.read(entry.id()).map_err(unreadable)?.data().to_vec())
     }

@@ -189,6 +189,19 @@ impl FetchError {
         }
     }
 
+    /// Whether it was us who would not go on, and not something that failed: this belongs into the audit log.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::HostKeyUnknown { .. }
+                | Self::HostKeyMismatch { .. }
+                | Self::HostKeyRevoked { .. }
+                | Self::RedirectRefused { .. }
+                | Self::TooLarge { .. }
+                | Self::BadObjects(_)
+        )
+    }
+
     /// What to do next.
     pub fn advice(&self) -> &'static str {
         match self {

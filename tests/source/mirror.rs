@@ -3,6 +3,7 @@
 use fluxops::api::GitReference;
 use fluxops::source::{MAX_MARKS, MAX_PACKS, ObjectError, Oid};
 
+use crate::support::repository::damage;
 use crate::world::{World, main_branch, read};
 
 #[tokio::test]
@@ -170,21 +171,8 @@ async fn a_clone_that_died_while_taking_its_place_is_taken_back() {
 async fn an_object_that_cannot_be_read_condemns_the_mirror() {
     let world = World::new();
     let good = world.fetch(world.local(), main_branch()).await.unwrap();
-    let packs = good.mirror().path().join("objects/pack");
-    let pack = std::fs::read_dir(&packs)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|end| end == "pack"))
-        .unwrap();
-    let index = pack.with_extension("idx").display().to_string();
     let blob = world.git(&["-C", "work", "rev-parse", "HEAD:app/file"]);
-    let listed = world.git(&["verify-pack", "-v", &index]);
-    let line = listed.lines().find(|line| line.starts_with(&blob)).unwrap();
-    let offset: usize = line.split_whitespace().nth(4).unwrap().parse().unwrap();
-    let mut bytes = std::fs::read(&pack).unwrap();
-    bytes[offset + 1..offset + 6].fill(0xff);
-    std::fs::remove_file(&pack).unwrap();
-    std::fs::write(&pack, bytes).unwrap();
+    damage(good.mirror().path(), &blob);
 
     // Nobody asks for the file yet, so nobody notices.
     let same = world.fetch(world.local(), main_branch()).await.unwrap();

@@ -183,6 +183,23 @@ impl Repository {
     }
 }
 
+/// Spoils an object in the only pack of a bare repository, and nothing else.
+pub(crate) fn damage(bare: &Path, id: &str) {
+    let packs = fs::read_dir(bare.join("objects/pack")).unwrap();
+    let pack = packs
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "pack"))
+        .unwrap();
+    let listed = run(Command::new("git").args(["verify-pack", "-v"]).arg(&pack));
+    let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
+    let offset: usize = line.split_whitespace().nth(4).unwrap().parse().unwrap();
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[offset + 1..offset + 6].fill(0xff);
+    // A pack is read-only, and a reader may have it open.
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+}
+
 const SETTINGS: [(&str, &str); 7] = [
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
     ("GIT_CONFIG_SYSTEM", "/dev/null"),

@@ -21,8 +21,12 @@ pub(crate) struct World {
     pub(crate) source: Json,
     /// The Delivery `web`; change it at will.
     pub(crate) delivery: Json,
+    /// Other documents of the user; add at will.
+    pub(crate) more: Vec<Json>,
     /// Stands in sealed files only.
     pub(crate) marker: String,
+    /// What else may be seen nowhere.
+    pub(crate) hidden: Vec<String>,
     scratch: Scratch,
 }
 
@@ -63,7 +67,9 @@ impl World {
             slack,
             source,
             delivery,
+            more: Vec::new(),
             marker,
+            hidden: Vec::new(),
             scratch,
         }
     }
@@ -181,24 +187,60 @@ impl World {
         self.audit().iter().filter(|event| event["type"] == type_).count()
     }
 
-    /// Fails the test if the sealed marker is anywhere that people can see.
-    pub(crate) fn assert_no_leak(&self, run: &Run) {
-        let found = |text: &str| text.contains(&self.marker);
-        assert!(!found(&run.stdout), "the marker is on stdout");
-        assert!(!found(&run.stderr), "the marker is on stderr");
-        assert!(
-            !self.slack.messages().iter().any(|message| found(message)),
-            "the marker is in a message"
+    /// Fails the test unless a run that failed said why, everywhere, and changed and leaked nothing.
+    pub(crate) fn assert_failed(&self, run: &Run, object: &str, reason: &str, words: &str) {
+        let ready = self.ready(object);
+        let message = ready["message"].as_str().unwrap();
+        assert_eq!(
+            (ready["status"].as_str(), ready["reason"].as_str()),
+            (Some("False"), Some(reason)),
+            "{message}"
         );
-        for file in files_below(&self.scratch.path().join("state")) {
-            let bytes = fs::read(&file).unwrap();
+        assert!(message.contains(words), "{message:?} does not say {words:?}");
+        assert!(
+            run.stderr.contains(reason),
+            "the log does not say {reason}: {}",
+            run.stderr
+        );
+        assert!(
+            self.slack.messages().last().unwrap().contains(reason),
+            "nobody was told of {reason}"
+        );
+        assert_eq!(
+            self.version().as_deref(),
+            Some("v1"),
+            "the last good state did not stay"
+        );
+        self.assert_no_leak(run);
+    }
+
+    /// Whether the audit log has a refusal for this reason.
+    pub(crate) fn has_refused(&self, reason: &str) -> bool {
+        let is_it = |event: &Json| event["type"] == "refused" && event["reason"] == reason;
+        self.audit().iter().any(is_it)
+    }
+
+    /// Fails the test if the sealed marker, or what else is hidden, is anywhere that people can see.
+    pub(crate) fn assert_no_leak(&self, run: &Run) {
+        let messages = self.slack.messages();
+        let files = files_below(&self.scratch.path().join("state"));
+        for (index, hidden) in self.hidden.iter().chain([&self.marker]).enumerate() {
+            let found = |text: &str| text.contains(hidden);
+            assert!(!found(&run.stdout), "secret {index} is on stdout");
+            assert!(!found(&run.stderr), "secret {index} is on stderr");
             assert!(
-                !bytes
-                    .windows(self.marker.len())
-                    .any(|window| window == self.marker.as_bytes()),
-                "the marker is in {}",
-                file.display()
+                !messages.iter().any(|message| found(message)),
+                "secret {index} is in a message"
             );
+            for file in &files {
+                let bytes = fs::read(file).unwrap();
+                let mut windows = bytes.windows(hidden.len());
+                assert!(
+                    !windows.any(|window| window == hidden.as_bytes()),
+                    "secret {index} is in {}",
+                    file.display()
+                );
+            }
         }
     }
 
@@ -237,7 +279,7 @@ impl World {
                 "spec": {"type": "slack", "secretRef": {"name": "slack"}},
             }),
         ];
-        for (index, document) in documents.iter().enumerate() {
+        for (index, document) in documents.iter().chain(&self.more).enumerate() {
             fs::write(config.join(format!("{index}.json")), document.to_string()).unwrap();
         }
         config.display().to_string()
