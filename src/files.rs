@@ -5,9 +5,8 @@
 
 mod git_tree;
 
-use manifest_yaml::{Limits, ParseError, Schema, Value, syntax};
+use manifest_yaml::{Limits, ParseError, Schema, Value};
 use sops::{AgeIdentities, Format};
-use zeroize::Zeroizing;
 
 pub use git_tree::Tree;
 pub(crate) use git_tree::{Entry, Reader};
@@ -181,13 +180,14 @@ impl<'a> Files<'a> {
             path: path.to_owned(),
             source,
         };
-        if let Some((text, format)) = sealed_text(&bytes, path, &self.limits) {
-            let opened = sops::open(text, format, &self.keys.0, &self.limits).map_err(|source| {
-                FilesError::Sealed {
-                    path: path.to_owned(),
-                    source,
-                }
-            })?;
+        // Manifests are YAML, whatever they are called, or JSON.
+        let format = if is_json(path) { Format::Json } else { Format::Yaml };
+        let sealed = |source| FilesError::Sealed {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(text) = sealed_text(&bytes, format, &self.limits).map_err(sealed)? {
+            let opened = sops::open(text, format, &self.keys.0, &self.limits).map_err(sealed)?;
             return Ok(opened.documents);
         }
         let documents = if is_json(path) {
@@ -205,32 +205,34 @@ impl<'a> Files<'a> {
     /// A file's bytes, opened if it is sealed.
     pub(crate) fn content(&self, path: &str) -> Result<kustomize::Content, FilesError> {
         let bytes = self.reader.read(path)?;
-        if is_manifest(path)
-            && let Some((text, format)) = sealed_text(&bytes, path, &self.limits)
-        {
-            let plain = sops::decrypt(text, format, &self.keys.0, &self.limits).map_err(|source| {
-                FilesError::Sealed {
-                    path: path.to_owned(),
-                    source,
-                }
-            })?;
-            return Ok(kustomize::Content::Sensitive(Zeroizing::new(
-                plain.as_bytes().to_vec(),
-            )));
+        let format = Format::of_path(path);
+        let sealed = |source| FilesError::Sealed {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(text) = sealed_text(&bytes, format, &self.limits).map_err(sealed)? {
+            let plain = sops::decrypt_bytes(text, format, &self.keys.0, &self.limits).map_err(sealed)?;
+            return Ok(kustomize::Content::Sensitive(plain));
         }
         Ok(kustomize::Content::Plain(bytes))
     }
 }
 
-/// The text of a sealed file and its format; nothing if it is not sealed, or is not even a document.
-fn sealed_text<'a>(bytes: &'a [u8], path: &str, limits: &Limits) -> Option<(&'a str, Format)> {
-    let text = str::from_utf8(bytes).ok()?;
-    let (stream, format) = if is_json(path) {
-        (syntax::parse_json(text, limits).ok()?, Format::Json)
-    } else {
-        (syntax::parse_yaml(text, limits).ok()?, Format::Yaml)
+/// The text of a sealed file; nothing if it is not sealed. What is not of its format is not sealed either, unless it
+/// looks like it: then that is an error, since what is sealed must not pass for plain.
+fn sealed_text<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    limits: &Limits,
+) -> Result<Option<&'a str>, sops::OpenError> {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return Ok(None);
     };
-    sops::is_sealed(&stream).then_some((text, format))
+    match format.parse(text, limits) {
+        Ok(tree) => Ok(sops::is_sealed(&tree).then_some(text)),
+        Err(error) if format.has_sealed_line(text) => Err(sops::OpenError::Parse(error)),
+        Err(_) => Ok(None),
+    }
 }
 
 fn extension(path: &str) -> Option<&str> {

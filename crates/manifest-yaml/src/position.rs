@@ -24,7 +24,8 @@ impl Position {
     }
 
     /// The place after `passed`, which begins here. A CRLF that `passed` cuts in two counts twice.
-    pub(crate) fn after(self, passed: &str) -> Self {
+    #[must_use]
+    pub fn after(self, passed: &str) -> Self {
         let mut position = self;
         let mut previous = None;
         for character in passed.chars() {

@@ -161,6 +161,15 @@ pub enum Placement {
 pub struct Anchors<'a>(HashMap<AnchorId, &'a Node>);
 
 impl Stream {
+    /// A stream that another reader than ours made: of a format that has the same tree. What [`parse_yaml`] and
+    /// [`parse_json`] promise about depth and aliases, that reader has to keep.
+    pub fn from_documents(documents: Vec<Document>) -> Self {
+        Self {
+            documents,
+            comments: Vec::new(),
+        }
+    }
+
     /// The documents in order, empty ones included.
     pub fn documents(&self) -> &[Document] {
         &self.documents

@@ -24,11 +24,20 @@ impl Cipher {
         sealed: EncryptedValue,
         associated_data: &str,
     ) -> Result<Scalar<'static>, LeafError> {
+        let kind = sealed.kind;
+        let data = self.open_bytes(sealed, associated_data)?;
+        let text = into_text(data).ok_or(LeafError::InvalidPlaintext { kind: kind.name() })?;
+        Scalar::from_plaintext(kind, text).ok_or(LeafError::InvalidPlaintext { kind: kind.name() })
+    }
+
+    /// The plaintext of a sealed value, whatever its type.
+    pub(crate) fn open_bytes(
+        &self,
+        sealed: EncryptedValue,
+        associated_data: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, LeafError> {
         let EncryptedValue {
-            mut data,
-            iv,
-            tag,
-            kind,
+            mut data, iv, tag, ..
         } = sealed;
         self.0
             .decrypt_inout_detached(
@@ -38,19 +47,18 @@ impl Cipher {
                 (&tag).into(),
             )
             .map_err(|_| LeafError::NotAuthentic)?;
-        let text = into_text(data).ok_or(LeafError::InvalidPlaintext { kind: kind.name() })?;
-        Scalar::from_plaintext(kind, text).ok_or(LeafError::InvalidPlaintext { kind: kind.name() })
+        Ok(data)
     }
 
     /// The text that stands for a value once it is sealed.
     pub(crate) fn seal(
         &self,
         kind: Kind,
-        plaintext: &str,
+        plaintext: &[u8],
         associated_data: &str,
         iv: [u8; IV_BYTES],
     ) -> Result<String, aes_gcm::Error> {
-        let mut data = Zeroizing::new(plaintext.as_bytes().to_vec());
+        let mut data = Zeroizing::new(plaintext.to_vec());
         let tag = self.0.encrypt_inout_detached(
             (&iv).into(),
             associated_data.as_bytes(),
@@ -82,7 +90,7 @@ mod tests {
     /// Made with Go's `cipher.NewGCMWithNonceSize(block, 32)`: key 32 times 7, IV 32 times 9.
     #[test]
     fn agrees_with_go() {
-        let sealed = cipher().seal(Kind::String, "hello", "data:a:", [9; 32]).unwrap();
+        let sealed = cipher().seal(Kind::String, b"hello", "data:a:", [9; 32]).unwrap();
         assert_eq!(
             sealed,
             "ENC[AES256_GCM,data:77WLtcE=,iv:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=,tag:JRlc4WrRrQI8GatqjsFoLw==,type:str]"
@@ -91,7 +99,7 @@ mod tests {
 
     #[test]
     fn opens_what_it_seals_and_nothing_else() {
-        let sealed = cipher().seal(Kind::Integer, "42", "a:", [1; 32]).unwrap();
+        let sealed = cipher().seal(Kind::Integer, b"42", "a:", [1; 32]).unwrap();
         let parse = |text: &str| EncryptedValue::parse(text).ok().unwrap();
         let opened = cipher().open(parse(&sealed), "a:").ok().unwrap();
         assert_eq!((opened.kind(), opened.as_str()), (Kind::Integer, "42"));

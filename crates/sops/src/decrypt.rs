@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use manifest_yaml::syntax::{CollectionStyle, Content, Node, Stream, entry_extent};
+use manifest_yaml::syntax::{CollectionStyle, Node};
 use manifest_yaml::{Edit, Limits, splice};
 use zeroize::Zeroizing;
 
+use crate::block_edits;
 use crate::data_key::DataKeySource;
-use crate::error::OpenError;
-use crate::format::Format;
-use crate::metadata::SOPS_KEY;
+use crate::error::{LeafError, OpenError};
+use crate::format::{Format, ini};
 use crate::plain_text::{self, Setting, line_break_of};
 use crate::scalar::Kind;
-use crate::unseal::{Comments, Unsealed, UnsealedComment, UnsealedLeaf, unseal};
+use crate::unseal::{Comments, Unsealed, UnsealedComment, UnsealedLeaf, unseal, unseal_payload};
 use crate::walk::Parent;
 
 /// Opens a sealed file as [`open`](crate::open()) does, and gives its text in plain: sealed values and comments are
@@ -27,21 +27,28 @@ pub fn decrypt(
     keys: &dyn DataKeySource,
     limits: &Limits,
 ) -> Result<Zeroizing<String>, OpenError> {
-    let stream = format.parse(text, limits).map_err(OpenError::Parse)?;
-    let unsealed = unseal(&stream, format, keys, Comments::Opened)?;
-    let mut edits = block_edits(text, &stream);
+    if format == Format::Binary {
+        let plain = decrypt_bytes(text, format, keys, limits)?;
+        return match str::from_utf8(&plain) {
+            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+            Err(_) => Err(OpenError::NotText),
+        };
+    }
+    let tree = format.parse(text, limits).map_err(OpenError::Parse)?;
+    let unsealed = unseal(&tree, keys, Comments::Opened)?;
+    let mut edits = block_edits::removals(text, &tree);
     let blocks: Vec<Range<usize>> = edits.iter().map(|edit| edit.range.clone()).collect();
     let comments: BTreeMap<usize, &UnsealedComment> = unsealed
         .comments
         .iter()
-        .filter(|comment| !comment.scalar.as_str().contains(['\n', '\r']))
+        .filter(|comment| fits_its_place(comment.scalar.as_str(), format))
         .filter(|comment| !blocks.iter().any(|block| block.contains(&comment.span.start)))
         .map(|comment| (comment.span.start, comment))
         .collect();
     let first_value = edits.len();
     for leaf in &unsealed.leaves {
         if leaf.scalar.kind() != Kind::Comment {
-            edits.push(value_edit(text, format, leaf, &comments));
+            edits.push(value_edit(text, format, leaf, &comments)?);
         }
     }
     // A value that took in the comment at the end of its line covers its place.
@@ -58,7 +65,11 @@ pub fn decrypt(
         if !is_taken {
             edits.push(Edit {
                 range: comment.span.clone(),
-                replacement: commented(comment.scalar.as_str(), "", ""),
+                replacement: match format {
+                    Format::Ini => ini_comment(text.get(comment.span.clone()), comment.scalar.as_str()),
+                    Format::Dotenv => dotenv_comment(comment.scalar.as_str()),
+                    _ => commented(comment.scalar.as_str(), "", ""),
+                },
             });
         }
     }
@@ -66,35 +77,55 @@ pub fn decrypt(
     splice(text, edits).map_err(OpenError::Write)
 }
 
-/// Takes the `sops` entry out of every document.
-fn block_edits(text: &str, stream: &Stream) -> Vec<Edit> {
-    let mut edits = Vec::new();
-    for document in stream.documents() {
-        let Some(root) = &document.root else { continue };
-        let Content::Mapping { entries, style } = &root.content else {
-            continue;
-        };
-        let Some(index) = entries
-            .iter()
-            .position(|(key, _)| key.as_scalar() == Some(SOPS_KEY))
-        else {
-            continue;
-        };
-        let Some(range) = entry_extent(text, root, index) else {
-            continue;
-        };
-        // A block map without entries has no form but this.
-        let replacement = if entries.len() == 1 && *style == CollectionStyle::Block {
-            format!("{{}}{}", line_break_of(text))
-        } else {
-            String::new()
-        };
-        edits.push(Edit {
-            range,
-            replacement: Zeroizing::new(replacement),
-        });
+/// [`decrypt`](crate::decrypt()) for a file that need not be text: a binary one may hold any bytes.
+pub fn decrypt_bytes(
+    text: &str,
+    format: Format,
+    keys: &dyn DataKeySource,
+    limits: &Limits,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    if format == Format::Binary {
+        let tree = format.parse(text, limits).map_err(OpenError::Parse)?;
+        return unseal_payload(&tree, keys);
     }
-    edits
+    let plain = decrypt(text, format, keys, limits)?;
+    Ok(Zeroizing::new(plain.as_bytes().to_vec()))
+}
+
+/// Whether a comment is one where it is written. In ini files sops makes one of several lines.
+fn fits_its_place(comment: &str, format: Format) -> bool {
+    match format {
+        Format::Ini => true,
+        Format::Dotenv => !comment.contains('\n'),
+        Format::Yaml | Format::Json | Format::Binary => !comment.contains(['\n', '\r']),
+    }
+}
+
+/// A comment of one line, which may end with a carriage return.
+fn dotenv_comment(text: &str) -> Zeroizing<String> {
+    let mut written = Zeroizing::new(String::with_capacity(1 + text.len()));
+    written.push('#');
+    written.push_str(text);
+    written
+}
+
+/// The text of a comment of an ini file behind the mark that its sealed form has. Further lines have marks already, or
+/// get one as sops gives it.
+fn ini_comment(sealed: Option<&str>, text: &str) -> Zeroizing<String> {
+    let mark = ini::comment_mark(sealed.unwrap_or_default());
+    let lines = text.split('\n').count();
+    let mut written = Zeroizing::new(String::with_capacity(mark.len() + text.len() + 2 * lines));
+    written.push_str(mark);
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            written.push('\n');
+            if !line.starts_with(['#', ';']) {
+                written.push_str("; ");
+            }
+        }
+        written.push_str(line);
+    }
+    written
 }
 
 /// Puts a value in its place; one that becomes a block scalar takes the comment at the end of its line with it.
@@ -103,7 +134,7 @@ fn value_edit(
     format: Format,
     leaf: &UnsealedLeaf<'_>,
     comments: &BTreeMap<usize, &UnsealedComment>,
-) -> Edit {
+) -> Result<Edit, OpenError> {
     let parent = match leaf.parent {
         Parent::Map(key) => key,
         Parent::List(list) => list,
@@ -115,7 +146,10 @@ fn value_edit(
     } else {
         2
     };
-    let written_comment = comment_behind(text, leaf.node.span.end);
+    let written_comment = match format {
+        Format::Yaml => comment_behind(text, leaf.node.span.end),
+        _ => None,
+    };
     let setting = Setting {
         format,
         layout: leaf.layout,
@@ -132,10 +166,15 @@ fn value_edit(
         Some(range) if plain_text::is_block(&leaf.scalar, &setting) => range.end,
         _ => leaf.node.span.end,
     };
-    Edit {
+    let replacement = plain_text::render(&leaf.scalar, &setting).ok_or_else(|| OpenError::Leaf {
+        position: leaf.node.position,
+        path: leaf.path.clone(),
+        error: LeafError::Unwritable,
+    })?;
+    Ok(Edit {
         range: leaf.node.span.start..end,
-        replacement: plain_text::render(&leaf.scalar, &setting),
-    }
+        replacement,
+    })
 }
 
 /// The comment that follows a value on its line, `#` included.

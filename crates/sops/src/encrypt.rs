@@ -3,24 +3,25 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle, Stream};
-use manifest_yaml::{Edit, Limits, splice};
+use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle};
+use manifest_yaml::{Edit, Limits, ParseError, Position, splice};
 use zeroize::Zeroizing;
 
 use crate::age::AgeRecipient;
-use crate::block::{Block, JsonLayout};
+use crate::block::Block;
+use crate::block_edits;
 use crate::cipher::Cipher;
 use crate::data_key::DataKey;
 use crate::encrypted_value::IV_BYTES;
-use crate::error::{EncryptError, LeafError, StructureError};
-use crate::format::Format;
+use crate::error::{EncryptError, LeafError, OpenError, StructureError};
+use crate::format::{Format, SyntaxError, Tree, ini};
 use crate::mac::Mac;
-use crate::metadata;
-use crate::plain_text::{double_quoted, line_break_of};
+use crate::metadata::Metadata;
+use crate::plain_text::double_quoted;
 use crate::rule::{MacScope, Rule, Scope};
 use crate::scalar::{Kind, Scalar};
 use crate::time;
-use crate::unseal;
+use crate::unseal::{self, PAYLOAD_KEY};
 use crate::walk::{Leaf, Place, Sharing, Visitor, is_null, walk};
 
 /// For whom a file is sealed, and what is sealed in it.
@@ -47,6 +48,8 @@ pub struct EncryptOptions {
 /// initialisation vectors come from it. (Wrapping the data key takes the operating system's source besides.)
 ///
 /// The result is read back and authenticated before it is returned.
+///
+/// A binary file is sealed whole, whatever the rule; for one that is not UTF-8 there is [`encrypt_bytes`].
 pub fn encrypt(
     text: &str,
     format: Format,
@@ -54,8 +57,59 @@ pub fn encrypt(
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, EncryptError> {
-    let stream = format.parse(text, &options.limits).map_err(EncryptError::Parse)?;
-    refuse_unfit_documents(&stream)?;
+    if format == Format::Binary {
+        return seal_payload(text.as_bytes(), options, now, random);
+    }
+    seal(text, format, None, options, now, random)
+}
+
+/// [`encrypt`](crate::encrypt()) for a file that need not be text. Only the binary format takes one that is not UTF-8.
+pub fn encrypt_bytes(
+    plain: &[u8],
+    format: Format,
+    options: &EncryptOptions,
+    now: Timestamp,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<String, EncryptError> {
+    if format == Format::Binary {
+        return seal_payload(plain, options, now, random);
+    }
+    let text = str::from_utf8(plain).map_err(|error| {
+        let valid = plain.get(..error.valid_up_to()).unwrap_or_default();
+        let position = Position::START.after(&Zeroizing::new(String::from_utf8_lossy(valid).into_owned()));
+        EncryptError::Parse(SyntaxError::Document(ParseError::NotUtf8 { position }))
+    })?;
+    seal(text, format, None, options, now, random)
+}
+
+/// A JSON object with the bytes as `data`, laid out as sops does it. Rules do not apply to it.
+fn seal_payload(
+    payload: &[u8],
+    options: &EncryptOptions,
+    now: Timestamp,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<String, EncryptError> {
+    let options = EncryptOptions {
+        rule: Rule::default(),
+        mac_scope: MacScope::AllValues,
+        ..options.clone()
+    };
+    let place = if payload.is_empty() { "\"\"" } else { "\"data\"" };
+    let text = format!("{{\n\t\"{PAYLOAD_KEY}\": {place}\n}}\n");
+    seal(&text, Format::Binary, Some(payload), &options, now, random)
+}
+
+/// `payload` is sealed in place of the values of the text.
+fn seal(
+    text: &str,
+    format: Format,
+    payload: Option<&[u8]>,
+    options: &EncryptOptions,
+    now: Timestamp,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<String, EncryptError> {
+    let tree = format.parse(text, &options.limits).map_err(EncryptError::Parse)?;
+    refuse_unfit_documents(&tree)?;
     let recipients = distinct(&options.recipients);
     if recipients.is_empty() {
         return Err(EncryptError::NoRecipients);
@@ -65,13 +119,14 @@ pub fn encrypt(
     let mut sealing = Sealing {
         cipher: &cipher,
         format,
-        text_end: text.len(),
+        text,
+        payload,
         mac: Mac::new(options.mac_scope),
         random,
         values: Vec::new(),
         comments: Vec::new(),
     };
-    walk(&stream, &options.rule, &mut sealing)?;
+    walk(&tree, &options.rule, &mut sealing)?;
     let Sealing {
         mac,
         values,
@@ -96,29 +151,29 @@ pub fn encrypt(
         mac: cipher
             .seal(
                 Kind::String,
-                &mac.finish(),
+                mac.finish().as_bytes(),
                 &last_modified,
                 initialisation_vector(random),
             )
             .map_err(|_| EncryptError::Cipher)?,
     };
     let mut edits = value_edits(values, comments);
-    edits.extend(block_edits(text, format, &stream, &block));
+    edits.extend(block_edits::additions(text, &tree, &block)?);
     let sealed = splice(text, edits).map_err(EncryptError::Write)?;
-    read_back(&sealed, format, &options.limits, &cipher)?;
+    read_back(&sealed, format, options, &cipher)?;
     Ok(sealed.to_string())
 }
 
 /// sops needs a block in the first document, and takes any text with one for sealed.
-fn refuse_unfit_documents(stream: &Stream) -> Result<(), EncryptError> {
-    for document in stream.documents() {
-        if let Some((key, _)) = metadata::find_block(document) {
+fn refuse_unfit_documents(tree: &Tree) -> Result<(), EncryptError> {
+    for document in tree.documents() {
+        if let Some((key, _)) = tree.find_block(document) {
             return Err(EncryptError::AlreadySealed {
                 position: key.position,
             });
         }
     }
-    let first = stream
+    let first = tree
         .documents()
         .first()
         .and_then(|document| document.root.as_ref());
@@ -145,17 +200,27 @@ fn initialisation_vector(random: &mut dyn FnMut(&mut [u8])) -> [u8; IV_BYTES] {
 }
 
 /// The block adds bytes and nodes to the text, so the limits that the plain text kept do not bind the sealed one.
-fn read_back(sealed: &str, format: Format, limits: &Limits, cipher: &Cipher) -> Result<(), EncryptError> {
+fn read_back(
+    sealed: &str,
+    format: Format,
+    options: &EncryptOptions,
+    cipher: &Cipher,
+) -> Result<(), EncryptError> {
     let limits = Limits {
-        max_bytes: limits.max_bytes.saturating_add(sealed.len()),
-        max_nodes: limits.max_nodes.saturating_mul(2),
-        ..*limits
+        max_bytes: options.limits.max_bytes.saturating_add(sealed.len()),
+        max_nodes: options.limits.max_nodes.saturating_mul(2).saturating_add(100),
+        ..options.limits
     };
-    let read_back = |error| EncryptError::ReadBack(error);
-    let stream = format
+    let tree = format
         .parse(sealed, &limits)
-        .map_err(|error| read_back(crate::error::OpenError::Parse(error)))?;
-    unseal::check(&stream, format, cipher).map_err(read_back)
+        .map_err(|error| EncryptError::ReadBack(OpenError::Parse(error)))?;
+    unseal::check(&tree, cipher).map_err(EncryptError::ReadBack)?;
+    let metadata =
+        Metadata::read(&tree).map_err(|error| EncryptError::ReadBack(OpenError::Metadata(error)))?;
+    match metadata {
+        Some(metadata) if *metadata.rule() == options.rule => Ok(()),
+        _ => Err(EncryptError::UnwritableRule),
+    }
 }
 
 /// A value and the text that is to stand for it.
@@ -169,6 +234,8 @@ struct WrittenValue {
 /// A comment and the text that is to stand for it: sealed, or as it was.
 struct WrittenComment {
     span: Range<usize>,
+    /// What it starts with: `#`, but in ini files.
+    mark: String,
     text: String,
     scope: Scope,
 }
@@ -176,7 +243,8 @@ struct WrittenComment {
 struct Sealing<'walk> {
     cipher: &'walk Cipher,
     format: Format,
-    text_end: usize,
+    text: &'walk str,
+    payload: Option<&'walk [u8]>,
     mac: Mac,
     random: &'walk mut dyn FnMut(&mut [u8]),
     values: Vec<WrittenValue>,
@@ -194,7 +262,7 @@ impl Sealing<'_> {
                 ..
             }
         );
-        if is_block && node.span.end == self.text_end && !scalar.as_str().ends_with('\n') {
+        if is_block && node.span.end == self.text.len() && !scalar.as_str().ends_with('\n') {
             self.values.push(WrittenValue {
                 span: node.span.clone(),
                 text: double_quoted(scalar.as_str()).to_string(),
@@ -203,7 +271,7 @@ impl Sealing<'_> {
         }
     }
 
-    fn seal(&mut self, kind: Kind, plaintext: &str, place: &Place<'_>) -> Result<String, EncryptError> {
+    fn seal(&mut self, kind: Kind, plaintext: &[u8], place: &Place<'_>) -> Result<String, EncryptError> {
         let iv = initialisation_vector(self.random);
         self.cipher
             .seal(kind, plaintext, place.associated_data(), iv)
@@ -224,7 +292,8 @@ impl<'a> Visitor<'a> for Sealing<'_> {
             return Ok(());
         };
         let scope = leaf.place.scope();
-        self.mac.update(&scalar, scope);
+        let plaintext = self.payload.unwrap_or(scalar.as_str().as_bytes());
+        self.mac.update_bytes(plaintext, scope);
         if scope == Scope::Clear {
             self.keep_without_line_break(leaf.node, &scalar);
             return Ok(());
@@ -235,7 +304,7 @@ impl<'a> Visitor<'a> for Sealing<'_> {
         if leaf.place.sharing() == Sharing::Shared {
             return Err(failed(LeafError::Alias));
         }
-        let sealed = self.seal(scalar.kind(), scalar.as_str(), leaf.place)?;
+        let sealed = self.seal(scalar.kind(), plaintext, leaf.place)?;
         self.values.push(WrittenValue {
             span: leaf.node.span.clone(),
             text: match leaf.place.layout() {
@@ -254,11 +323,17 @@ impl<'a> Visitor<'a> for Sealing<'_> {
             place.scope()
         };
         let text = match scope {
-            Scope::Sealed => self.seal(Kind::Comment, &comment.text, place)?,
+            Scope::Sealed => self.seal(Kind::Comment, comment.text.as_bytes(), place)?,
             Scope::Clear => comment.text.clone(),
         };
         self.comments.push(WrittenComment {
             span: comment.span.clone(),
+            mark: match self.format {
+                Format::Ini => {
+                    ini::comment_mark(self.text.get(comment.span.clone()).unwrap_or_default()).to_owned()
+                }
+                _ => "#".to_owned(),
+            },
             text,
             scope,
         });
@@ -285,7 +360,7 @@ fn value_edits(mut values: Vec<WrittenValue>, comments: Vec<WrittenComment>) -> 
                 }
             }
             None if comment.scope == Scope::Sealed => {
-                edits.push(edit(comment.span, format!("#{}", comment.text)));
+                edits.push(edit(comment.span, format!("{}{}", comment.mark, comment.text)));
             }
             None => {}
         }
@@ -298,120 +373,6 @@ fn edit(range: Range<usize>, replacement: String) -> Edit {
     Edit {
         range,
         replacement: Zeroizing::new(replacement),
-    }
-}
-
-/// The block, at the end of every document that has content.
-fn block_edits(text: &str, format: Format, stream: &Stream, block: &Block<'_>) -> Vec<Edit> {
-    let line_break = line_break_of(text);
-    let roots = stream
-        .documents()
-        .iter()
-        .filter_map(|document| document.root.as_ref());
-    roots
-        .filter_map(|root| match &root.content {
-            Content::Mapping {
-                entries,
-                style: CollectionStyle::Block,
-            } => Some(yaml_block_edit(text, root, entries, block, line_break)),
-            Content::Mapping { entries, .. } => {
-                Some(flow_block_edit(text, format, root, entries, block, line_break))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-/// Behind the last line of the document, comments and blank lines included: they may belong to a block scalar.
-fn yaml_block_edit(
-    text: &str,
-    root: &Node,
-    entries: &[(Node, Node)],
-    block: &Block<'_>,
-    line_break: &str,
-) -> Edit {
-    let mut end = line_end(text, root.span.end);
-    while end < text.len() {
-        let next = line_end(text, end);
-        let content = text.get(end..next).unwrap_or_default().trim();
-        if !content.is_empty() && !content.starts_with('#') {
-            break;
-        }
-        end = next;
-    }
-    let lines = block.to_yaml(indent_of(text, root, entries), line_break);
-    let is_at_line_start = text
-        .get(..end)
-        .is_some_and(|before| before.ends_with(['\n', '\r']));
-    edit(
-        end..end,
-        if is_at_line_start {
-            lines
-        } else {
-            format!("{line_break}{lines}")
-        },
-    )
-}
-
-/// The spaces before the entries of a map. Where it has a tag or an anchor, it begins with that, on a line above.
-fn indent_of(text: &str, root: &Node, entries: &[(Node, Node)]) -> usize {
-    if root.tag.is_none() && root.anchor.is_none() {
-        return usize::try_from(root.position.column.saturating_sub(1)).unwrap_or(0);
-    }
-    let before = entries
-        .first()
-        .and_then(|(key, _)| text.get(..key.span.start))
-        .unwrap_or_default();
-    let line = before
-        .rsplit(['\n', '\r'])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches('\u{feff}');
-    line.len() - line.trim_start_matches(' ').len()
-}
-
-/// The end of the line at an offset, its line break included: LF, CRLF or CR.
-fn line_end(text: &str, offset: usize) -> usize {
-    let rest = text.get(offset..).unwrap_or_default();
-    match rest.find(['\n', '\r']) {
-        None => text.len(),
-        Some(at) if rest.get(at..).is_some_and(|end| end.starts_with("\r\n")) => offset + at + 2,
-        Some(at) => offset + at + 1,
-    }
-}
-
-/// Behind the last entry, in the indentation of the first one if that has a line of its own.
-fn flow_block_edit(
-    text: &str,
-    format: Format,
-    root: &Node,
-    entries: &[(Node, Node)],
-    block: &Block<'_>,
-    line_break: &str,
-) -> Edit {
-    let default_unit = match format {
-        Format::Json => "\t",
-        Format::Yaml => "  ",
-    };
-    let first_indent = entries.first().and_then(|(key, _)| {
-        let (_, indent) = text.get(..key.span.start)?.rsplit_once('\n')?;
-        let is_indent = !indent.is_empty() && indent.bytes().all(|byte| matches!(byte, b' ' | b'\t'));
-        is_indent.then_some(indent)
-    });
-    let layout = JsonLayout {
-        unit: first_indent.unwrap_or(default_unit),
-        line_break,
-    };
-    let entry = format!("{}{}", layout.start_of_line(1), block.to_json(&layout));
-    if let Some((key, value)) = entries.last() {
-        let end = value.span.end.max(key.span.end);
-        // A value that is left out may have a comment right behind its colon.
-        let is_before_comment = text.get(end..).is_some_and(|rest| rest.starts_with('#'));
-        let space = if is_before_comment { " " } else { "" };
-        edit(end..end, format!(",{entry}{space}"))
-    } else {
-        let end = root.span.end.saturating_sub(1);
-        edit(end..end, format!("{entry}{}", layout.start_of_line(0)))
     }
 }
 

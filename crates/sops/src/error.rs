@@ -1,11 +1,12 @@
 //! Why a file cannot be opened or sealed. Errors hold places, keys and key paths; never a value.
 
-use manifest_yaml::{ParseError, Position, ScalarError, SpliceError};
+use manifest_yaml::{Position, ScalarError, SpliceError};
 use thiserror::Error;
 
 use crate::age::WrapError;
 use crate::data_key::DataKeyError;
 use crate::encrypted_value::EncryptedValueError;
+use crate::format::SyntaxError;
 use crate::key_path::KeyPath;
 use crate::metadata::MetadataError;
 
@@ -13,9 +14,9 @@ use crate::metadata::MetadataError;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The text is no YAML or JSON, or crosses a limit.
+    /// The text is not of its format, or crosses a limit.
     #[error("failed to parse the sealed file")]
-    Parse(#[source] ParseError),
+    Parse(#[source] SyntaxError),
     /// There is no `sops` block in the first document, where sops looks for it.
     #[error("failed to open the file: its first document has no sops block")]
     NotSealed,
@@ -60,6 +61,9 @@ pub enum OpenError {
     /// The values are not those that were sealed: one was changed, added, removed, moved or taken from another file.
     #[error("failed to authenticate the file: its values do not fit its message authentication code")]
     MacMismatch,
+    /// A binary file whose content is not UTF-8, where a text is asked for.
+    #[error("failed to read the opened file: it is not UTF-8")]
+    NotText,
     /// The opened values cannot be put into the text.
     #[error("failed to write the opened file")]
     Write(#[source] SpliceError),
@@ -69,9 +73,9 @@ pub enum OpenError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EncryptError {
-    /// The text is no YAML or JSON, or crosses a limit.
+    /// The text is not of its format, or crosses a limit.
     #[error("failed to parse the file")]
-    Parse(#[source] ParseError),
+    Parse(#[source] SyntaxError),
     /// The documents are not of a form that sops has.
     #[error("failed to walk the file")]
     Structure(#[source] StructureError),
@@ -107,6 +111,9 @@ pub enum EncryptError {
     /// The sealed values cannot be put into the text.
     #[error("failed to write the sealed file")]
     Write(#[source] SpliceError),
+    /// The suffix or pattern of the rule would read back as another one in this format.
+    #[error("failed to write the rule: the format has no form for it")]
+    UnwritableRule,
     /// The sealed text does not open to what was sealed. Nothing of it may be used.
     #[error("failed to read the sealed file back")]
     ReadBack(#[source] OpenError),
@@ -139,6 +146,22 @@ pub enum StructureError {
         path: KeyPath,
         /// The first key.
         first: Position,
+    },
+    /// A section that is twice in an ini file, where a map of values is asked for.
+    #[error(
+        "failed to read {path} at {position}: the section is there before; only its text can be decrypted"
+    )]
+    RepeatedSection {
+        /// The second section.
+        position: Position,
+        /// Its name.
+        path: KeyPath,
+    },
+    /// A binary file that holds anything but `data`.
+    #[error("failed to read the binary file at {position}: it has to hold a string data, and nothing else")]
+    NotBinary {
+        /// Where it is at fault.
+        position: Position,
     },
     /// An alias of another document, or of what it stands in.
     #[error("failed to follow the alias at {position}")]
@@ -187,6 +210,9 @@ pub enum LeafError {
     /// The tag promises what the scalar is not.
     #[error("failed to read the scalar")]
     Tag(#[source] ScalarError),
+    /// A value that would read back as another one in this format, however it is written.
+    #[error("failed to write the value: the format has no form for it")]
+    Unwritable,
     /// A list or a map where a scalar belongs.
     #[error("failed to read a scalar: there is a list or a map")]
     NotScalar,
@@ -202,7 +228,7 @@ impl OpenError {
             Self::SealedApart { position }
             | Self::Leaf { position, .. }
             | Self::UnreadableMac { position, .. } => Some(*position),
-            Self::NotSealed | Self::DataKey(_) | Self::MacMismatch | Self::Write(_) => None,
+            Self::NotSealed | Self::DataKey(_) | Self::MacMismatch | Self::NotText | Self::Write(_) => None,
         }
     }
 }
@@ -219,6 +245,7 @@ impl EncryptError {
             | Self::Wrap(_)
             | Self::Cipher
             | Self::Write(_)
+            | Self::UnwritableRule
             | Self::ReadBack(_) => None,
         }
     }
@@ -231,6 +258,8 @@ impl StructureError {
             Self::NotMap { position }
             | Self::UnsupportedKey { position, .. }
             | Self::DuplicateKey { position, .. }
+            | Self::RepeatedSection { position, .. }
+            | Self::NotBinary { position }
             | Self::DanglingAlias { position } => *position,
         }
     }

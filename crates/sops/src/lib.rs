@@ -39,6 +39,7 @@
 
 mod age;
 mod block;
+mod block_edits;
 mod cipher;
 pub mod creation_rules;
 mod data_key;
@@ -66,11 +67,11 @@ pub use age::{
 };
 pub use block::SOPS_VERSION;
 pub use data_key::{BrokenKey, DataKey, DataKeyError, DataKeySource, KeyKind, UnwrapError, WrappedKey};
-pub use decrypt::decrypt;
-pub use encrypt::{EncryptOptions, encrypt};
+pub use decrypt::{decrypt, decrypt_bytes};
+pub use encrypt::{EncryptOptions, encrypt, encrypt_bytes};
 pub use encrypted_value::EncryptedValueError;
 pub use error::{EncryptError, LeafError, OpenError, StructureError};
-pub use format::Format;
+pub use format::{Format, SyntaxError, Tree};
 pub use go_regex::{GoRegex, MAX_PATTERN_BYTES, RegexError};
 pub use key_path::{KeyPath, PathStep};
 pub use metadata::{MAX_KEY_GROUPS, MAX_WRAPPED_KEYS, Metadata, MetadataError, is_sealed};

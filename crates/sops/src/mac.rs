@@ -30,8 +30,13 @@ impl Mac {
     }
 
     pub(crate) fn update(&mut self, scalar: &Scalar<'_>, scope: Scope) {
+        self.update_bytes(scalar.as_str().as_bytes(), scope);
+    }
+
+    /// The same for a value that need not be text.
+    pub(crate) fn update_bytes(&mut self, value: &[u8], scope: Scope) {
         if self.scope == MacScope::AllValues || scope == Scope::Sealed {
-            self.hash.update(scalar.as_str());
+            self.hash.update(value);
         }
     }
 

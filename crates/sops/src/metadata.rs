@@ -1,15 +1,16 @@
 //! The `sops` block: who can open a file, what is sealed in it, and its message authentication code.
 
-use manifest_yaml::syntax::{Content, Document, Node, ScalarStyle, Stream};
+use manifest_yaml::syntax::{Content, Node, ScalarStyle};
 use manifest_yaml::{Position, Scalar as YamlScalar, Schema, resolve_scalar};
 use thiserror::Error;
 
 use crate::data_key::{KeyKind, WrappedKey};
+use crate::format::Tree;
 use crate::go_regex::{GoRegex, RegexError};
 use crate::rule::{MacScope, Rule};
 use crate::time;
 
-/// The key of the block, reserved at the top of every document.
+/// The name of the block; in most formats its key, reserved at the top of every document.
 pub(crate) const SOPS_KEY: &str = "sops";
 
 /// Most key groups a file may have: the points of its shares are bytes other than 0 (`Split` in shamir/shamir.go).
@@ -142,8 +143,9 @@ impl MetadataError {
 
 impl Metadata {
     /// Reads the block of a file; `None` if its first document has none.
-    pub fn read(stream: &Stream) -> Result<Option<Self>, MetadataError> {
-        let Some((_, block)) = stream.documents().first().and_then(find_block) else {
+    pub fn read(tree: &Tree) -> Result<Option<Self>, MetadataError> {
+        let first = tree.documents().first();
+        let Some((_, block)) = first.and_then(|document| tree.find_block(document)) else {
             return Ok(None);
         };
         Self::parse(block).map(Some)
@@ -204,22 +206,12 @@ impl Metadata {
     }
 }
 
-/// The `sops` entry of a document: its key and its value.
-pub(crate) fn find_block(document: &Document) -> Option<(&Node, &Node)> {
-    let entries = document.root.as_ref()?.as_entries()?;
-    entries
-        .iter()
-        .find(|(key, _)| key.as_scalar() == Some(SOPS_KEY))
-        .map(|(key, block)| (key, block))
-}
-
 /// Whether a file is sealed: it has a `sops` key at the top of a document. sops looks at the first document only; a
 /// later one must not pass for a plain file either.
-pub fn is_sealed(stream: &Stream) -> bool {
-    stream
-        .documents()
+pub fn is_sealed(tree: &Tree) -> bool {
+    tree.documents()
         .iter()
-        .any(|document| find_block(document).is_some())
+        .any(|document| tree.find_block(document).is_some())
 }
 
 impl KeyGroups {
@@ -459,17 +451,17 @@ fn refuse_alias(field: &str, node: &Node) -> Result<(), MetadataError> {
 
 #[cfg(test)]
 mod tests {
-    use manifest_yaml::Limits;
-    use manifest_yaml::syntax::parse_yaml;
-
     use super::*;
+    use crate::format::Format;
+    use manifest_yaml::Limits;
 
     const AGE: &str = "age: [{recipient: age1x, enc: e}]";
     const REST: &str = "lastmodified: '2024-01-01T00:00:00.5+00:00'\n  mac: m";
 
     fn read(fields: &str) -> Result<Metadata, MetadataError> {
-        let stream = parse_yaml(&format!("a: b\nsops:\n  {fields}\n"), &Limits::default()).unwrap();
-        Metadata::read(&stream).map(Option::unwrap)
+        let text = format!("a: b\nsops:\n  {fields}\n");
+        let tree = Format::Yaml.parse(&text, &Limits::default()).unwrap();
+        Metadata::read(&tree).map(Option::unwrap)
     }
 
     #[test]
@@ -628,7 +620,7 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(
-                is_sealed(&parse_yaml(text, &Limits::default()).unwrap()),
+                is_sealed(&Format::Yaml.parse(text, &Limits::default()).unwrap()),
                 expected,
                 "{text}"
             );

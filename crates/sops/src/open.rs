@@ -4,11 +4,10 @@ use manifest_yaml::syntax::{Anchors, Content, Document, Node};
 use manifest_yaml::{Limits, Mapping, Value};
 
 use crate::data_key::DataKeySource;
-use crate::error::{LeafError, OpenError};
-use crate::format::Format;
-use crate::metadata::SOPS_KEY;
+use crate::error::{LeafError, OpenError, StructureError};
+use crate::format::{Format, Tree};
 use crate::scalar::{Kind, Scalar};
-use crate::unseal::{Comments, Unsealed, unseal};
+use crate::unseal::{Comments, Unsealed, find_payload, unseal};
 use crate::walk::{self, Step};
 
 /// A sealed file, opened and authenticated.
@@ -27,14 +26,17 @@ pub fn open(
     keys: &dyn DataKeySource,
     limits: &Limits,
 ) -> Result<Opened, OpenError> {
-    let stream = format.parse(text, limits).map_err(OpenError::Parse)?;
-    let unsealed = unseal(&stream, format, keys, Comments::Ignored)?;
+    let tree = format.parse(text, limits).map_err(OpenError::Parse)?;
+    if format == Format::Binary {
+        find_payload(&tree)?;
+    }
+    let unsealed = unseal(&tree, keys, Comments::Ignored)?;
     let mut documents = Vec::new();
-    for document in stream.documents() {
+    for document in tree.documents() {
         let builder = Builder {
+            tree: &tree,
             anchors: document.anchors(),
             leaves: LeavesBySpan(&unsealed),
-            format,
             steps: Vec::new(),
         };
         documents.extend(builder.document(document)?);
@@ -59,9 +61,9 @@ impl LeavesBySpan<'_, '_> {
 }
 
 struct Builder<'a, 'b> {
+    tree: &'a Tree,
     anchors: Anchors<'a>,
     leaves: LeavesBySpan<'a, 'b>,
-    format: Format,
     /// Where the builder is, for errors.
     steps: Vec<Step<'a>>,
 }
@@ -72,9 +74,8 @@ impl<'a> Builder<'a, '_> {
         let Some(entries) = document.root.as_ref().and_then(Node::as_entries) else {
             return Ok(None);
         };
-        let content = entries
-            .iter()
-            .filter(|(key, _)| key.as_scalar() != Some(SOPS_KEY));
+        let tree = self.tree;
+        let content = entries.iter().filter(|(key, _)| !tree.is_block_key(key));
         let mapping = self.mapping(content)?;
         Ok((!mapping.is_empty()).then_some(Value::Mapping(mapping)))
     }
@@ -108,10 +109,17 @@ impl<'a> Builder<'a, '_> {
         let mut mapping = Mapping::new();
         for (key, value) in entries {
             // The walk has refused every other key.
-            let Some(key) = key.as_scalar() else { continue };
-            self.steps.push(Step::Key(key));
+            let Some(text) = key.as_scalar() else { continue };
+            self.steps.push(Step::Key(text));
+            // A map of values has no room for sections of the same name; the walk has refused all other repetitions.
+            if mapping.contains_key(text) {
+                return Err(OpenError::Structure(StructureError::RepeatedSection {
+                    position: key.position,
+                    path: walk::key_path(&self.steps),
+                }));
+            }
             if let Some(value) = self.value(value)? {
-                mapping.insert(key, value);
+                mapping.insert(text, value);
             }
             self.steps.pop();
         }
@@ -122,7 +130,7 @@ impl<'a> Builder<'a, '_> {
         match self.leaves.find(node) {
             Some(opened) if opened.kind() == Kind::Comment => Ok(None),
             Some(opened) => opened.to_sensitive().map(Value::Sensitive).map(Some),
-            None => match Scalar::resolve(node, self.format)? {
+            None => match Scalar::resolve(node, self.tree.format())? {
                 Some(scalar) => scalar.to_value().map(Some),
                 None => Ok(Some(Value::Null)),
             },

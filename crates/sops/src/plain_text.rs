@@ -4,7 +4,7 @@ use manifest_yaml::syntax::CollectionStyle;
 use manifest_yaml::{Sensitive, Value, to_yaml_exposed};
 use zeroize::Zeroizing;
 
-use crate::format::Format;
+use crate::format::{Format, dotenv, ini};
 use crate::scalar::{Kind, Scalar, TRUE};
 
 /// Where a value is written.
@@ -32,18 +32,22 @@ pub(crate) fn line_break_of(text: &str) -> &'static str {
     }
 }
 
-/// The text of a value that reads back as the same value with the same type. Floats without a fraction are written
-/// like integers, as sops does; both have the same bytes under the message authentication code. An infinity has no form
-/// in JSON: [`unseal`](crate::unseal) has refused it.
-pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<String> {
+/// The text of a value that reads back as the same value, in YAML and JSON with the same type; `None` where the format
+/// has no such text. Floats without a fraction are written like integers, as sops does; both have the same bytes under
+/// the message authentication code. An infinity has no form in JSON: [`unseal`](crate::unseal) has refused it.
+pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Option<Zeroizing<String>> {
     let text = scalar.as_str();
     if is_block(scalar, setting) {
-        return literal(text, setting);
+        return Some(literal(text, setting));
     }
-    let plain = |text: &str| Zeroizing::new(text.to_owned());
+    let plain = |text: &str| Some(Zeroizing::new(text.to_owned()));
     match (scalar.kind(), setting.format) {
-        (Kind::Integer, _) | (Kind::Time, Format::Yaml) => plain(text),
         (Kind::Bool, _) => plain(if text == TRUE { "true" } else { "false" }),
+        (Kind::String | Kind::Bytes | Kind::Comment, Format::Dotenv) => dotenv::written(text),
+        (Kind::String | Kind::Bytes | Kind::Comment, Format::Ini) => ini::written(text),
+        (Kind::Integer, _)
+        | (Kind::Time, Format::Yaml)
+        | (Kind::Time | Kind::Float, Format::Dotenv | Format::Ini) => plain(text),
         (Kind::Float, _) => plain(match text {
             "+Inf" => ".inf",
             "-Inf" => "-.inf",
@@ -51,7 +55,7 @@ pub(crate) fn render(scalar: &Scalar<'_>, setting: &Setting<'_>) -> Zeroizing<St
             "-0" => "-0.0",
             text => text,
         }),
-        (Kind::Time | Kind::String | Kind::Bytes | Kind::Comment, _) => string(text, setting),
+        (Kind::Time | Kind::String | Kind::Bytes | Kind::Comment, _) => Some(string(text, setting)),
     }
 }
 
@@ -64,7 +68,7 @@ pub(crate) fn is_block(scalar: &Scalar<'_>, setting: &Setting<'_>) -> bool {
 }
 
 fn string(text: &str, setting: &Setting<'_>) -> Zeroizing<String> {
-    if setting.format == Format::Json || setting.layout == CollectionStyle::Flow {
+    if setting.format != Format::Yaml || setting.layout == CollectionStyle::Flow {
         return double_quoted(text);
     }
     if text.contains(['\n', '\r']) {
@@ -176,7 +180,7 @@ mod tests {
 
     fn rendered(kind: Kind, text: &str, setting: &Setting<'_>) -> String {
         let scalar = Scalar::from_plaintext(kind, Text::Borrowed(text)).unwrap();
-        render(&scalar, setting).to_string()
+        render(&scalar, setting).unwrap().to_string()
     }
 
     #[test]

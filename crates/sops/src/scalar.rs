@@ -88,11 +88,11 @@ impl<'text> Scalar<'text> {
             manifest_yaml::Scalar::Unsigned(value) => match format {
                 Format::Yaml => return Err(LeafError::IntegerOutOfRange),
                 #[allow(clippy::cast_precision_loss)] // as Go's `json.Number.Float64`
-                Format::Json => (Kind::Float, canonical_float(value as f64)),
+                _ => (Kind::Float, canonical_float(value as f64)),
             },
             manifest_yaml::Scalar::Float(value) => (Kind::Float, canonical_float(value)),
             // A JSON number that no float holds.
-            manifest_yaml::Scalar::String(_) if format == Format::Json && *style == ScalarStyle::Plain => {
+            manifest_yaml::Scalar::String(_) if format != Format::Yaml && *style == ScalarStyle::Plain => {
                 return Err(LeafError::NotFinite);
             }
             manifest_yaml::Scalar::String(Cow::Borrowed(text)) => (Kind::String, Text::Borrowed(text)),
@@ -212,7 +212,7 @@ mod tests {
     fn resolved(format: Format, text: &str) -> Result<Option<(Kind, String)>, LeafError> {
         let stream = match format {
             Format::Yaml => parse_yaml(text, &Limits::default()),
-            Format::Json => parse_json(text, &Limits::default()),
+            _ => parse_json(text, &Limits::default()),
         }
         .unwrap();
         let root = stream.documents()[0].root.as_ref().unwrap();

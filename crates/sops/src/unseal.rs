@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use manifest_yaml::Position;
-use manifest_yaml::syntax::{CollectionStyle, Comment, Node, Stream};
+use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle};
+use zeroize::Zeroizing;
 
 use crate::cipher::Cipher;
 use crate::data_key::{self, DataKeySource};
 use crate::encrypted_value::{EncryptedValue, PREFIX};
 use crate::error::{LeafError, OpenError, StructureError};
-use crate::format::Format;
+use crate::format::{Format, Tree};
+use crate::key_path::{KeyPath, PathStep};
 use crate::mac::Mac;
-use crate::metadata::{self, Metadata};
+use crate::metadata::Metadata;
 use crate::rule::Scope;
 use crate::scalar::{Kind, Scalar};
 use crate::walk::{Leaf, Parent, Place, Sharing, Visitor, walk};
@@ -33,6 +35,8 @@ pub(crate) struct UnsealedLeaf<'a> {
     pub(crate) node: &'a Node,
     pub(crate) parent: Parent<'a>,
     pub(crate) layout: CollectionStyle,
+    /// Where it is, in formats that may have no form for a value; empty in the others, which cannot fail.
+    pub(crate) path: KeyPath,
     pub(crate) scalar: Scalar<'static>,
 }
 
@@ -51,40 +55,102 @@ pub(crate) enum Comments {
 
 /// Opens all sealed values of a file, and checks its message authentication code.
 pub(crate) fn unseal<'a>(
-    stream: &'a Stream,
-    format: Format,
+    tree: &'a Tree,
     keys: &dyn DataKeySource,
     comments: Comments,
 ) -> Result<Unsealed<'a>, OpenError> {
-    let metadata = read_metadata(stream)?;
+    let metadata = read_metadata(tree)?;
     let key = data_key::recover(&metadata.key_groups, keys).map_err(OpenError::DataKey)?;
-    unseal_with(stream, format, &metadata, &Cipher::new(&key), comments)
+    unseal_with(tree, &metadata, &Cipher::new(&key), comments)
+}
+
+/// The key of a sealed binary file's content.
+pub(crate) const PAYLOAD_KEY: &str = "data";
+
+/// What the content of a binary file is authenticated with.
+const PAYLOAD_ASSOCIATED_DATA: &str = "data:";
+
+/// The content of a binary file, which need not be text.
+pub(crate) fn unseal_payload(tree: &Tree, keys: &dyn DataKeySource) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let metadata = read_metadata(tree)?;
+    let key = data_key::recover(&metadata.key_groups, keys).map_err(OpenError::DataKey)?;
+    open_payload(tree, &metadata, &Cipher::new(&key))
+}
+
+fn open_payload(tree: &Tree, metadata: &Metadata, cipher: &Cipher) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let (node, written) = find_payload(tree)?;
+    let failed = |error| OpenError::Leaf {
+        position: node.position,
+        path: KeyPath::from_iter([PathStep::Key(PAYLOAD_KEY.to_owned())]),
+        error,
+    };
+    let scope = if metadata.rule.matches(PAYLOAD_KEY) {
+        metadata.rule.scope_with_match()
+    } else {
+        metadata.rule.scope_without_match()
+    };
+    let payload = if written.is_empty() || scope == Scope::Clear {
+        Zeroizing::new(written.as_bytes().to_vec())
+    } else {
+        let sealed = EncryptedValue::parse(written).map_err(|error| failed(LeafError::Encoding(error)))?;
+        cipher
+            .open_bytes(sealed, PAYLOAD_ASSOCIATED_DATA)
+            .map_err(failed)?
+    };
+    let mut mac = Mac::new(metadata.mac_scope);
+    mac.update_bytes(&payload, scope);
+    verify(mac, cipher, metadata)?;
+    Ok(payload)
+}
+
+/// The one entry of a binary file beside the block.
+pub(crate) fn find_payload(tree: &Tree) -> Result<(&Node, &str), OpenError> {
+    let not_binary = |position| OpenError::Structure(StructureError::NotBinary { position });
+    let root = tree
+        .documents()
+        .first()
+        .and_then(|document| document.root.as_ref());
+    let mut payload = None;
+    for (key, value) in root.and_then(Node::as_entries).unwrap_or_default() {
+        let is_payload = key.as_scalar() == Some(PAYLOAD_KEY);
+        match &value.content {
+            Content::Scalar {
+                text,
+                style: ScalarStyle::DoubleQuoted,
+            } if is_payload => payload = Some((value, text.as_str())),
+            _ if tree.is_block_key(key) => {}
+            _ => return Err(not_binary(key.position)),
+        }
+    }
+    payload.ok_or_else(|| not_binary(root.map_or(Position::START, |root| root.position)))
 }
 
 /// Checks that a file opens with a data key: what was just sealed is read back before anybody relies on it.
-pub(crate) fn check(stream: &Stream, format: Format, cipher: &Cipher) -> Result<(), OpenError> {
-    let metadata = read_metadata(stream)?;
-    unseal_with(stream, format, &metadata, cipher, Comments::Ignored).map(drop)
+pub(crate) fn check(tree: &Tree, cipher: &Cipher) -> Result<(), OpenError> {
+    let metadata = read_metadata(tree)?;
+    if tree.format() == Format::Binary {
+        return open_payload(tree, &metadata, cipher).map(drop);
+    }
+    unseal_with(tree, &metadata, cipher, Comments::Ignored).map(drop)
 }
 
-fn read_metadata(stream: &Stream) -> Result<Metadata, OpenError> {
-    let metadata = Metadata::read(stream)
+fn read_metadata(tree: &Tree) -> Result<Metadata, OpenError> {
+    let metadata = Metadata::read(tree)
         .map_err(OpenError::Metadata)?
         .ok_or(OpenError::NotSealed)?;
-    refuse_documents_sealed_apart(stream, &metadata)?;
+    refuse_documents_sealed_apart(tree, &metadata)?;
     Ok(metadata)
 }
 
 fn unseal_with<'a>(
-    stream: &'a Stream,
-    format: Format,
+    tree: &'a Tree,
     metadata: &Metadata,
     cipher: &Cipher,
     comments: Comments,
 ) -> Result<Unsealed<'a>, OpenError> {
     let mut unsealing = Unsealing {
         cipher,
-        format,
+        format: tree.format(),
         comments,
         comment_attempts: 0,
         mac: Mac::new(metadata.mac_scope),
@@ -93,14 +159,20 @@ fn unseal_with<'a>(
             comments: Vec::new(),
         },
     };
-    walk(stream, &metadata.rule, &mut unsealing)?;
+    walk(tree, &metadata.rule, &mut unsealing)?;
     let Unsealing { mac, unsealed, .. } = unsealing;
+    verify(mac, cipher, metadata)?;
+    Ok(unsealed)
+}
+
+/// Compares the code of the values with that of the file.
+fn verify(mac: Mac, cipher: &Cipher, metadata: &Metadata) -> Result<(), OpenError> {
     let expected = open_mac(cipher, metadata).map_err(|error| OpenError::UnreadableMac {
         position: metadata.mac_position,
         error,
     })?;
     if mac.verify(expected.as_str()) {
-        Ok(unsealed)
+        Ok(())
     } else {
         Err(OpenError::MacMismatch)
     }
@@ -112,9 +184,9 @@ fn open_mac(cipher: &Cipher, metadata: &Metadata) -> Result<Scalar<'static>, Lea
 }
 
 /// sops writes the same block into every document. One with another MAC comes from another run, with another data key.
-fn refuse_documents_sealed_apart(stream: &Stream, metadata: &Metadata) -> Result<(), OpenError> {
-    for document in stream.documents().iter().skip(1) {
-        let Some((key, block)) = metadata::find_block(document) else {
+fn refuse_documents_sealed_apart(tree: &Tree, metadata: &Metadata) -> Result<(), OpenError> {
+    for document in tree.documents().iter().skip(1) {
+        let Some((key, block)) = tree.find_block(document) else {
             continue;
         };
         let mac = block
@@ -160,7 +232,9 @@ impl<'a> Unsealing<'a, '_> {
         }
         let scalar = self.cipher.open(sealed, leaf.place.associated_data())?;
         match (scalar.kind(), leaf.parent) {
-            (Kind::Float, _) if self.format == Format::Json && !scalar.is_finite() => {
+            (Kind::Float, _)
+                if matches!(self.format, Format::Json | Format::Binary) && !scalar.is_finite() =>
+            {
                 return Err(LeafError::NotFinite);
             }
             // sops up to 3.13 seals the comments of a list as items of it.
@@ -172,6 +246,10 @@ impl<'a> Unsealing<'a, '_> {
             node: leaf.node,
             parent: leaf.parent,
             layout: leaf.place.layout(),
+            path: match self.format {
+                Format::Dotenv | Format::Ini => leaf.place.path(),
+                Format::Yaml | Format::Json | Format::Binary => KeyPath::default(),
+            },
             scalar,
         });
         Ok(())

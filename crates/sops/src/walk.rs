@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use manifest_yaml::syntax::{AnchorId, Anchors, CollectionStyle, Comment, Content, Document, Node, Stream};
+use manifest_yaml::syntax::{AnchorId, Anchors, CollectionStyle, Comment, Content, Document, Node};
 use manifest_yaml::{Position, Schema, resolve_scalar};
 
 use crate::error::StructureError;
+use crate::format::{Format, Tree};
 use crate::key_path::{KeyPath, PathStep};
-use crate::metadata::SOPS_KEY;
 use crate::rule::{Rule, Scope};
 
 /// What is done with the values and comments of a file, in the order of the file.
@@ -119,11 +119,7 @@ pub(crate) fn key_path(steps: &[Step<'_>]) -> KeyPath {
 }
 
 /// Visits all documents, without their `sops` entries.
-pub(crate) fn walk<'a, V: Visitor<'a>>(
-    stream: &'a Stream,
-    rule: &Rule,
-    visitor: &mut V,
-) -> Result<(), V::Error> {
+pub(crate) fn walk<'a, V: Visitor<'a>>(tree: &'a Tree, rule: &Rule, visitor: &mut V) -> Result<(), V::Error> {
     let mut place = Place {
         steps: Vec::new(),
         prefix: String::new(),
@@ -131,8 +127,9 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(
         sharing: Sharing::Own,
         layout: CollectionStyle::Block,
     };
-    for document in stream.documents() {
+    for document in tree.documents() {
         let mut walk = Walk {
+            tree,
             anchors: document.anchors(),
             referred: referred_anchors(document),
             rule,
@@ -143,7 +140,7 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(
             walk.root(root, &mut place)?;
         }
     }
-    for comment in stream.comments() {
+    for comment in tree.comments() {
         visitor.comment(comment, &place)?;
     }
     Ok(())
@@ -169,6 +166,7 @@ fn referred_anchors(document: &Document) -> HashSet<AnchorId> {
 }
 
 struct Walk<'a, 'walk, V> {
+    tree: &'a Tree,
     anchors: Anchors<'a>,
     referred: HashSet<AnchorId>,
     rule: &'walk Rule,
@@ -262,7 +260,12 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             })?;
             let (outer_scope, outer_prefix) = (place.scope, place.prefix.len());
             place.steps.push(Step::Key(text));
-            if let Some(first) = seen.insert(text, key.position) {
+            let is_block = level == Level::Root && self.tree.is_block_key(key);
+            // Sections of ini files may repeat, as in the configuration of WireGuard; the block may not.
+            let may_repeat = level == Level::Root && self.tree.format() == Format::Ini && !is_block;
+            if let Some(first) = seen.insert(text, key.position)
+                && !may_repeat
+            {
                 return Err(StructureError::DuplicateKey {
                     position: key.position,
                     path: place.path(),
@@ -270,7 +273,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
                 }
                 .into());
             }
-            if level == Level::Nested || text != SOPS_KEY {
+            if !is_block {
                 place.prefix.push_str(text);
                 place.prefix.push(':');
                 if self.rule.matches(text) {
@@ -327,7 +330,6 @@ fn key_text(key: &Node) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use manifest_yaml::Limits;
-    use manifest_yaml::syntax::parse_yaml;
 
     use super::*;
     use crate::go_regex::GoRegex;
@@ -365,9 +367,9 @@ mod tests {
     }
 
     fn record(rule: &Rule, text: &str) -> Result<Vec<String>, StructureError> {
-        let stream = parse_yaml(text, &Limits::default()).unwrap();
+        let tree = Format::Yaml.parse(text, &Limits::default()).unwrap();
         let mut visitor = Record::default();
-        walk(&stream, rule, &mut visitor)?;
+        walk(&tree, rule, &mut visitor)?;
         Ok(visitor.0)
     }
 

@@ -68,7 +68,7 @@ fn exposed(documents: &[Value]) -> Vec<String> {
 fn read(format: Format, text: &str) -> Vec<String> {
     let documents = match format {
         Format::Yaml => from_yaml(text.as_bytes(), Schema::GoYamlV3, &Limits::default()),
-        Format::Json => from_json(text.as_bytes(), &Limits::default()),
+        _ => from_json(text.as_bytes(), &Limits::default()),
     }
     .unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     let values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
@@ -82,10 +82,7 @@ fn round_trips(format: Format, count: usize, generate: fn(&mut Numbers) -> Strin
     let oracle = Oracle::new();
     let mut numbers = Numbers::new(SEED);
     let limits = Limits::default();
-    let output = match format {
-        Format::Yaml => "yaml",
-        Format::Json => "json",
-    };
+    let output = format.name();
     let mut comments_left_sealed = [0, 0];
     for index in 0..count {
         let text = generate(&mut numbers);

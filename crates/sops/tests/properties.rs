@@ -54,7 +54,7 @@ fn json(documents: &[Value]) -> Vec<Vec<u8>> {
 fn read(format: Format, text: &str) -> Vec<Vec<u8>> {
     let documents = match format {
         Format::Yaml => from_yaml(text.as_bytes(), Schema::GoYamlV3, &Limits::default()),
-        Format::Json => from_json(text.as_bytes(), &Limits::default()),
+        _ => from_json(text.as_bytes(), &Limits::default()),
     };
     let values: Vec<Value> = documents
         .unwrap()

@@ -59,7 +59,7 @@ fn open(
     given: Option<Type>,
     identities: &AgeIdentities,
 ) -> Result<(Zeroizing<String>, Format), FileError> {
-    let format = format(path, given)?;
+    let format = format(path, given);
     let text = read(path)?;
     let plain = sops::decrypt(&text, format, identities, &Limits::default());
     Ok((

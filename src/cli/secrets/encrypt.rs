@@ -108,7 +108,7 @@ fn options(arguments: &Arguments) -> Result<EncryptOptions, CommandError> {
 }
 
 fn seal(path: &Path, given: Option<Type>, options: &EncryptOptions) -> Result<String, FileError> {
-    let format = format(path, given)?;
+    let format = format(path, given);
     let text = read(path)?;
     let system = SystemRandom::new();
     let mut exhausted = false;

@@ -19,6 +19,9 @@ use crate::files::MAX_FILE_BYTES;
 pub(super) enum Type {
     Yaml,
     Json,
+    Dotenv,
+    Ini,
+    Binary,
 }
 
 impl From<Type> for sops::Format {
@@ -26,6 +29,9 @@ impl From<Type> for sops::Format {
         match given {
             Type::Yaml => Self::Yaml,
             Type::Json => Self::Json,
+            Type::Dotenv => Self::Dotenv,
+            Type::Ini => Self::Ini,
+            Type::Binary => Self::Binary,
         }
     }
 }
@@ -53,17 +59,10 @@ impl fmt::Display for FileError {
 }
 
 /// The format of a file: the given one, or by its extension.
-pub(super) fn format(path: &Path, given: Option<Type>) -> Result<sops::Format, FileError> {
-    if let Some(given) = given {
-        return Ok(given.into());
-    }
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("yaml" | "yml") => Ok(sops::Format::Yaml),
-        Some("json") => Ok(sops::Format::Json),
-        _ => Err(FileError::new(
-            path,
-            "only YAML and JSON are supported yet; name one with --input-type",
-        )),
+pub(super) fn format(path: &Path, given: Option<Type>) -> sops::Format {
+    match given {
+        Some(given) => given.into(),
+        None => path.to_str().map_or(sops::Format::Binary, sops::Format::of_path),
     }
 }
 

@@ -18,10 +18,12 @@ impl DataKeySource for AnyKey {
 
 fuzz_target!(|text: &str| {
     let limits = Limits::default();
-    for format in [Format::Yaml, Format::Json] {
+    for format in Format::ALL {
         let opened = open(text, format, &AnyKey, &limits);
         let decrypted = decrypt(text, format, &AnyKey, &limits);
-        assert!(opened.is_err() || decrypted.is_ok());
+        // The formats of lines have no form for some values.
+        let has_all_forms = matches!(format, Format::Yaml | Format::Json);
+        assert!(opened.is_err() || decrypted.is_ok() || !has_all_forms);
     }
     let _ = AgeIdentities::parse(text);
     let _ = CreationRules::parse(text, &limits);

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+pub(crate) mod lines;
+
 /// Numbers that follow from a seed (splitmix64).
 pub(crate) struct Numbers(u64);
 

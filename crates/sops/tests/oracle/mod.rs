@@ -79,10 +79,19 @@ impl Oracle {
     }
 
     fn run(&self, format: Format, text: &str, arguments: &[&str]) -> Result<String, String> {
-        let input = match format {
-            Format::Yaml => "yaml",
-            Format::Json => "json",
-        };
+        self.run_on_bytes(format, text.as_bytes(), arguments)
+            .map(|output| String::from_utf8(output).unwrap())
+    }
+
+    /// The same for files that need not be text.
+    pub(crate) fn run_on_bytes(
+        &self,
+        format: Format,
+        bytes: &[u8],
+        arguments: &[&str],
+    ) -> Result<Vec<u8>, String> {
+        let input = format.name();
+        let extension = if format == Format::Dotenv { "env" } else { input };
         let mut command = Command::new(tool("sops"));
         command
             .args(arguments)
@@ -90,7 +99,7 @@ impl Oracle {
                 "--input-type",
                 input,
                 "--filename-override",
-                &format!("file.{input}"),
+                &format!("file.{extension}"),
                 "/dev/stdin",
             ])
             .env_clear()
@@ -98,9 +107,9 @@ impl Oracle {
             .env("SOPS_AGE_KEY_FILE", self.directory.join("keys.txt"))
             .env("SOPS_CONFIG", "/dev/null")
             .current_dir(&self.directory);
-        let output = feed(command, text);
+        let output = feed(command, bytes);
         if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap())
+            Ok(output.stdout)
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
@@ -113,7 +122,7 @@ impl Drop for Oracle {
     }
 }
 
-pub(crate) fn feed(mut command: Command, text: &str) -> Output {
+pub(crate) fn feed(mut command: Command, input: impl AsRef<[u8]>) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -121,9 +130,9 @@ pub(crate) fn feed(mut command: Command, text: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let text = text.to_owned();
+    let bytes = input.as_ref().to_owned();
     let writer = std::thread::spawn(move || {
-        let _ = stdin.write_all(text.as_bytes());
+        let _ = stdin.write_all(&bytes);
     });
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
