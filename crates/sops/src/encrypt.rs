@@ -119,6 +119,7 @@ fn seal(
     let mut sealing = Sealing {
         cipher: &cipher,
         format,
+        rule: &options.rule,
         text,
         payload,
         mac: Mac::new(options.mac_scope),
@@ -243,6 +244,7 @@ struct WrittenComment {
 struct Sealing<'walk> {
     cipher: &'walk Cipher,
     format: Format,
+    rule: &'walk Rule,
     text: &'walk str,
     payload: Option<&'walk [u8]>,
     mac: Mac,
@@ -316,6 +318,13 @@ impl<'a> Visitor<'a> for Sealing<'_> {
         Ok(())
     }
 
+    fn ambiguous_comment(&mut self, comment: &'a Comment) -> Result<(), EncryptError> {
+        Err(EncryptError::AmbiguousComment {
+            rule: self.rule.field(),
+            position: comment.position,
+        })
+    }
+
     fn comment(&mut self, comment: &'a Comment, place: &Place<'a>) -> Result<(), EncryptError> {
         let scope = if comment.text.is_empty() {
             Scope::Clear
@@ -326,6 +335,17 @@ impl<'a> Visitor<'a> for Sealing<'_> {
             Scope::Sealed => self.seal(Kind::Comment, comment.text.as_bytes(), place)?,
             Scope::Clear => comment.text.clone(),
         };
+        // Its sealed form must not decide where its plain one did not.
+        if scope == Scope::Sealed
+            && self
+                .rule
+                .comment_regex()
+                .is_some_and(|regex| regex.is_match(&text))
+        {
+            return Err(EncryptError::SealedCommentMatches {
+                position: comment.position,
+            });
+        }
         self.comments.push(WrittenComment {
             span: comment.span.clone(),
             mark: match self.format {

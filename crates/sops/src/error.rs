@@ -91,6 +91,22 @@ pub enum EncryptError {
     /// Nobody could open the file.
     #[error("failed to seal the file: there is no recipient")]
     NoRecipients,
+    /// A comment that decides what is sealed, at a place where readers differ on what it is about.
+    #[error(
+        "failed to apply {rule} to the comment at {position}: put it on a line of its own, right above a key or an item and in the same column"
+    )]
+    AmbiguousComment {
+        /// The rule.
+        rule: &'static str,
+        /// The comment.
+        position: Position,
+    },
+    /// A comment whose sealed form would decide what is sealed.
+    #[error("failed to seal the comment at {position}: the pattern of the rule matches its sealed form")]
+    SealedCommentMatches {
+        /// The comment.
+        position: Position,
+    },
     /// A value cannot be sealed.
     #[error("failed to seal {path} at {position}")]
     Leaf {
@@ -239,7 +255,10 @@ impl EncryptError {
         match self {
             Self::Parse(error) => Some(error.position()),
             Self::Structure(error) => Some(error.position()),
-            Self::AlreadySealed { position } | Self::Leaf { position, .. } => Some(*position),
+            Self::AlreadySealed { position }
+            | Self::AmbiguousComment { position, .. }
+            | Self::SealedCommentMatches { position }
+            | Self::Leaf { position, .. } => Some(*position),
             Self::EmptyFirstDocument
             | Self::NoRecipients
             | Self::Wrap(_)

@@ -51,6 +51,7 @@ mod format;
 mod go_regex;
 mod key_path;
 mod mac;
+mod marks;
 mod metadata;
 mod open;
 mod plain_text;

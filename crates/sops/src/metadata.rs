@@ -87,14 +87,6 @@ pub enum MetadataError {
         /// The second one.
         position: Position,
     },
-    /// A rule by comments.
-    #[error("failed to apply {field} at {position}: rules by comments are not supported")]
-    UnsupportedRule {
-        /// The rule.
-        field: &'static str,
-        /// Where it is.
-        position: Position,
-    },
     /// A pattern that Go would not compile.
     #[error("failed to read {field} at {position}")]
     InvalidRegex {
@@ -133,7 +125,6 @@ impl MetadataError {
             | Self::Missing { position, .. }
             | Self::InvalidTime { position }
             | Self::SeveralRules { position, .. }
-            | Self::UnsupportedRule { position, .. }
             | Self::InvalidRegex { position, .. }
             | Self::InvalidKeyGroups { position, .. }
             | Self::Alias { position, .. } => *position,
@@ -302,7 +293,8 @@ fn parse_rule(fields: &Fields<'_>) -> Result<Rule, MetadataError> {
             "encrypted_suffix" => Rule::EncryptedSuffix(operand.to_owned()),
             "unencrypted_regex" => Rule::UnencryptedRegex(regex()?),
             "encrypted_regex" => Rule::EncryptedRegex(regex()?),
-            _ => return Err(MetadataError::UnsupportedRule { field, position }),
+            "unencrypted_comment_regex" => Rule::UnencryptedCommentRegex(regex()?),
+            _ => Rule::EncryptedCommentRegex(regex()?),
         };
         if let Some(first) = rule {
             return Err(MetadataError::SeveralRules {
@@ -573,10 +565,6 @@ mod tests {
             (
                 format!("{AGE}\n  {REST}\n  encrypted_regex: '('"),
                 "failed to read encrypted_regex at 6:20",
-            ),
-            (
-                format!("{AGE}\n  {REST}\n  encrypted_comment_regex: x"),
-                "failed to apply encrypted_comment_regex at 6:28: rules by comments are not supported",
             ),
             (
                 format!("age: &x [{{recipient: a, enc: &y e}}]\n  {REST}\n  version: *y"),

@@ -5,7 +5,7 @@ use crate::go_regex::GoRegex;
 /// The suffix that keeps values clear where a file has no rule of its own (`DefaultUnencryptedSuffix` in sops.go).
 pub const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 
-/// How it is decided, by the keys above it, whether a value is sealed (`shouldBeEncrypted` in sops.go). A file has one
+/// How it is decided, by the keys above it or by comments, whether a value is sealed (`shouldBeEncrypted` in sops.go). A file has one
 /// rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
@@ -17,6 +17,10 @@ pub enum Rule {
     UnencryptedRegex(GoRegex),
     /// Only what is under a key that matches is sealed.
     EncryptedRegex(GoRegex),
+    /// Everything is sealed but what stands below or beside a comment that matches, and the comment itself.
+    UnencryptedCommentRegex(GoRegex),
+    /// Only what stands below or beside a comment that matches is sealed. The comment itself stays clear.
+    EncryptedCommentRegex(GoRegex),
 }
 
 /// What the message authentication code of a file covers.
@@ -42,18 +46,31 @@ impl Rule {
         match self {
             Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => key.ends_with(suffix.as_str()),
             Self::UnencryptedRegex(regex) | Self::EncryptedRegex(regex) => regex.is_match(key),
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
         }
     }
 
-    /// The scope of a value none of whose keys match.
+    /// What comments are matched with, if they decide.
+    pub(crate) fn comment_regex(&self) -> Option<&GoRegex> {
+        match self {
+            Self::UnencryptedCommentRegex(regex) | Self::EncryptedCommentRegex(regex) => Some(regex),
+            _ => None,
+        }
+    }
+
+    /// The scope of a value none of whose keys, or comments, match.
     pub(crate) fn scope_without_match(&self) -> Scope {
         match self {
-            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => Scope::Sealed,
-            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => Scope::Clear,
+            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) | Self::UnencryptedCommentRegex(_) => {
+                Scope::Sealed
+            }
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) | Self::EncryptedCommentRegex(_) => {
+                Scope::Clear
+            }
         }
     }
 
-    /// The scope of a value one of whose keys matches.
+    /// The scope of a value one of whose keys, or comments, matches.
     pub(crate) fn scope_with_match(&self) -> Scope {
         match self.scope_without_match() {
             Scope::Sealed => Scope::Clear,
@@ -68,6 +85,8 @@ impl Rule {
             Self::EncryptedSuffix(_) => "encrypted_suffix",
             Self::UnencryptedRegex(_) => "unencrypted_regex",
             Self::EncryptedRegex(_) => "encrypted_regex",
+            Self::UnencryptedCommentRegex(_) => "unencrypted_comment_regex",
+            Self::EncryptedCommentRegex(_) => "encrypted_comment_regex",
         }
     }
 
@@ -75,7 +94,10 @@ impl Rule {
     pub fn operand(&self) -> &str {
         match self {
             Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => suffix,
-            Self::UnencryptedRegex(regex) | Self::EncryptedRegex(regex) => regex.as_str(),
+            Self::UnencryptedRegex(regex)
+            | Self::EncryptedRegex(regex)
+            | Self::UnencryptedCommentRegex(regex)
+            | Self::EncryptedCommentRegex(regex) => regex.as_str(),
         }
     }
 }

@@ -53,6 +53,17 @@ pub(crate) enum Comments {
     Ignored,
 }
 
+/// What tells a sealed value from a clear one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scoping {
+    /// The rule, by the keys above it.
+    ByPlace,
+    /// That it has the form of a sealed one. Under a rule by comments, which may be read in more ways than one and are
+    /// not authenticated, this opens what was sealed, however the writer read them. A value that was put in clear, or
+    /// sealed elsewhere, still fails the authentication of the value or of the file.
+    ByForm,
+}
+
 /// Opens all sealed values of a file, and checks its message authentication code.
 pub(crate) fn unseal<'a>(
     tree: &'a Tree,
@@ -151,6 +162,10 @@ fn unseal_with<'a>(
     let mut unsealing = Unsealing {
         cipher,
         format: tree.format(),
+        scoping: match metadata.rule.comment_regex() {
+            None => Scoping::ByPlace,
+            Some(_) => Scoping::ByForm,
+        },
         comments,
         comment_attempts: 0,
         mac: Mac::new(metadata.mac_scope),
@@ -205,6 +220,7 @@ fn refuse_documents_sealed_apart(tree: &Tree, metadata: &Metadata) -> Result<(),
 struct Unsealing<'a, 'walk> {
     cipher: &'walk Cipher,
     format: Format,
+    scoping: Scoping,
     comments: Comments,
     comment_attempts: usize,
     mac: Mac,
@@ -216,7 +232,13 @@ impl<'a> Unsealing<'a, '_> {
         let Some(written) = Scalar::resolve(leaf.node, self.format)? else {
             return Ok(());
         };
-        let scope = leaf.place.scope();
+        let scope = match self.scoping {
+            Scoping::ByPlace => leaf.place.scope(),
+            Scoping::ByForm if written.kind() == Kind::String && written.as_str().starts_with(PREFIX) => {
+                Scope::Sealed
+            }
+            Scoping::ByForm => Scope::Clear,
+        };
         if scope == Scope::Clear || (written.kind() == Kind::String && written.is_empty()) {
             self.mac.update(&written, scope);
             return Ok(());

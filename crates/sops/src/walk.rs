@@ -8,6 +8,7 @@ use manifest_yaml::{Position, Schema, resolve_scalar};
 use crate::error::StructureError;
 use crate::format::{Format, Tree};
 use crate::key_path::{KeyPath, PathStep};
+use crate::marks::{Attached, Attachment, Marks};
 use crate::rule::{Rule, Scope};
 
 /// What is done with the values and comments of a file, in the order of the file.
@@ -19,6 +20,11 @@ pub(crate) trait Visitor<'a> {
 
     /// A comment of a map or a list that no alias refers to.
     fn comment(&mut self, comment: &'a Comment, place: &Place<'a>) -> Result<(), Self::Error>;
+
+    /// A comment that decides what is sealed, where sops may take it for one of something else.
+    fn ambiguous_comment(&mut self, _: &'a Comment) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// A scalar and what decides about it.
@@ -43,7 +49,7 @@ pub(crate) struct Place<'a> {
     /// The map keys above, each followed by a colon: what a value is authenticated with. List indexes do not count.
     prefix: String,
     /// Whether the values here are sealed.
-    scope: Scope,
+    pub(crate) scope: Scope,
     /// Whether the node here is also elsewhere, by an alias.
     sharing: Sharing,
     /// Flow if any collection around is written so: there, only flow forms can be written.
@@ -127,15 +133,17 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(tree: &'a Tree, rule: &Rule, visitor: &mu
         sharing: Sharing::Own,
         layout: CollectionStyle::Block,
     };
-    for document in tree.documents() {
+    for (index, document) in tree.documents().iter().enumerate() {
         let mut walk = Walk {
             tree,
+            document: index,
+            marks: Marks::new(rule),
             anchors: document.anchors(),
             referred: referred_anchors(document),
             rule,
             visitor,
         };
-        walk.comments(&document.comments, &place)?;
+        walk.comments_outside(&document.comments, &place)?;
         if let Some(root) = &document.root {
             walk.root(root, &mut place)?;
         }
@@ -167,6 +175,9 @@ fn referred_anchors(document: &Document) -> HashSet<AnchorId> {
 
 struct Walk<'a, 'walk, V> {
     tree: &'a Tree,
+    /// Which document it is in, from 0.
+    document: usize,
+    marks: Marks<'walk>,
     anchors: Anchors<'a>,
     referred: HashSet<AnchorId>,
     rule: &'walk Rule,
@@ -187,8 +198,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             };
         };
         self.enter(root, place, |walk, place| {
-            walk.comments(&root.comments, place)?;
-            walk.entries(entries, place, Level::Root)
+            walk.entries(root, entries, place, Level::Root)
         })
     }
 
@@ -197,17 +207,9 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             let target = walk.anchors.follow(node).ok_or(StructureError::DanglingAlias {
                 position: node.position,
             })?;
-            walk.comments(&target.comments, place)?;
             match &target.content {
-                Content::Sequence { items, .. } => {
-                    for (index, item) in items.iter().enumerate() {
-                        place.steps.push(Step::Index(index));
-                        walk.node(item, place, Parent::List(target))?;
-                        place.steps.pop();
-                    }
-                    Ok(())
-                }
-                Content::Mapping { entries, .. } => walk.entries(entries, place, Level::Nested),
+                Content::Sequence { items, .. } => walk.items(target, items, place),
+                Content::Mapping { entries, .. } => walk.entries(target, entries, place, Level::Nested),
                 Content::Scalar { .. } => walk.visitor.scalar(&Leaf {
                     node: target,
                     place,
@@ -246,14 +248,39 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         Ok(())
     }
 
+    fn items(&mut self, list: &'a Node, items: &'a [Node], place: &mut Place<'a>) -> Result<(), V::Error> {
+        self.marks.open();
+        let mut comments = Attached::new(self.tree.format(), list);
+        for (index, item) in items.iter().enumerate() {
+            let next = items.get(index + 1).map(|next| next.span.start);
+            self.comments(comments.of(item.span.start, item, next), place)?;
+            place.steps.push(Step::Index(index));
+            self.node(item, place, Parent::List(list))?;
+            place.steps.pop();
+            self.marks.clear(place);
+        }
+        self.comments(comments.rest(), place)?;
+        self.marks.close(place);
+        Ok(())
+    }
+
     fn entries(
         &mut self,
+        map: &'a Node,
         entries: &'a [(Node, Node)],
         place: &mut Place<'a>,
         level: Level,
     ) -> Result<(), V::Error> {
         let mut seen: HashMap<&str, Position> = HashMap::with_capacity(entries.len());
-        for (key, value) in entries {
+        self.marks.open();
+        let mut comments = if level == Level::Root && self.document > 0 {
+            Attached::of_later_document(self.tree.format(), map)
+        } else {
+            Attached::new(self.tree.format(), map)
+        };
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let next = entries.get(index + 1).map(|(next, _)| next.span.start);
+            self.comments(comments.of(key.span.start, value, next), place)?;
             let text = key_text(key).ok_or_else(|| StructureError::UnsupportedKey {
                 position: key.position,
                 path: place.path(),
@@ -284,15 +311,40 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
                 place.scope = outer_scope;
             }
             place.steps.pop();
+            self.marks.clear(place);
+        }
+        self.comments(comments.rest(), place)?;
+        self.marks.close(place);
+        Ok(())
+    }
+
+    /// The comments before something, which may decide its scope.
+    fn comments(
+        &mut self,
+        comments: Vec<(&'a Comment, Attachment)>,
+        place: &mut Place<'a>,
+    ) -> Result<(), V::Error> {
+        for (comment, attachment) in comments {
+            let scope = self.marks.mark(comment, place);
+            if attachment == Attachment::Ambiguous && self.marks.is_mark(comment) {
+                self.visitor.ambiguous_comment(comment)?;
+            }
+            if place.sharing == Sharing::Own {
+                let scope_of_values = std::mem::replace(&mut place.scope, scope);
+                self.visitor.comment(comment, place)?;
+                place.scope = scope_of_values;
+            }
         }
         Ok(())
     }
 
-    fn comments(&mut self, comments: &'a [Comment], place: &Place<'a>) -> Result<(), V::Error> {
-        if place.sharing == Sharing::Own {
-            for comment in comments {
-                self.visitor.comment(comment, place)?;
+    /// The comments of a document that are in no collection of it.
+    fn comments_outside(&mut self, comments: &'a [Comment], place: &Place<'a>) -> Result<(), V::Error> {
+        for comment in comments {
+            if self.marks.is_mark(comment) {
+                self.visitor.ambiguous_comment(comment)?;
             }
+            self.visitor.comment(comment, place)?;
         }
         Ok(())
     }
