@@ -41,6 +41,7 @@ mod age;
 mod block;
 mod block_edits;
 mod cipher;
+mod convert;
 pub mod creation_rules;
 mod data_key;
 mod decrypt;
@@ -67,6 +68,7 @@ pub use age::{
     NewAgeIdentity, RecipientError, WrapError,
 };
 pub use block::SOPS_VERSION;
+pub use convert::ConvertError;
 pub use data_key::{BrokenKey, DataKey, DataKeyError, DataKeySource, KeyKind, UnwrapError, WrappedKey};
 pub use decrypt::{decrypt, decrypt_bytes};
 pub use encrypt::{EncryptOptions, encrypt, encrypt_bytes};

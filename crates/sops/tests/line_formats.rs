@@ -13,7 +13,7 @@ mod oracle;
 
 use generator::{Numbers, lines};
 use manifest_yaml::syntax::{Content, Node};
-use manifest_yaml::{Limits, Mapping, Value, from_json, to_json_exposed};
+use manifest_yaml::{Limits, Mapping, Schema, Value, from_json, from_yaml, to_json_exposed};
 use oracle::Oracle;
 use sops::{
     EncryptOptions, Format, GoRegex, MacScope, Rule, decrypt, decrypt_bytes, encrypt, encrypt_bytes, open,
@@ -212,4 +212,65 @@ fn binary_files_go_both_ways() {
         assert_eq!(as_text.is_ok(), str::from_utf8(&bytes).is_ok(), "file {index}");
     }
     eprintln!("{BINARY_FILES} binary files, seed {SEED}, both directions");
+}
+
+/// What `sops decrypt --output-type` writes says the same as what we write.
+#[test]
+fn opened_files_are_written_in_other_formats() {
+    let oracle = Oracle::new();
+    let flat = "a: text\nb: |\n    two\n    lines\nc: 42\nd: true\ne: 1.5\nf: 2024-01-01\ng: 1e9\nh: ''\n";
+    let nested = "s:\n    a: text\n    b: x;y\n    c: 42\nt:\n    d: ' around '\n    e: true\n";
+    let cases = [
+        (Format::Yaml, flat),
+        (Format::Yaml, nested),
+        (Format::Yaml, "a: [1, {b: c}]\nd: {}\ne: null\n"),
+        (Format::Yaml, "data: any text\n"),
+        (
+            Format::Json,
+            "{\"a\": [1.5, \"x\", null, []], \"b\": {\"c\": false}}",
+        ),
+        (Format::Dotenv, "# comment\nA=1\nB=two\\nlines\n"),
+        (Format::Ini, "top = 1\n[s]\nkey = `a;b`\nlonger = 2\n"),
+        (Format::Binary, "some text\n"),
+        (Format::Yaml, "a: 1\n---\nb: 2\n"),
+    ];
+    let mut written = 0;
+    for (from, text) in cases {
+        let sealed = oracle.encrypt(from, text, &[]).unwrap();
+        let opened = open(&sealed, from, &oracle.identities, &Limits::default()).unwrap();
+        for to in Format::ALL {
+            let theirs = oracle.decrypt(from, &sealed, to.name());
+            let ours = opened.write_as(to);
+            let case = format!("{} to {}: {text}{theirs:?}", from.name(), to.name());
+            let Ok(ours) = ours else {
+                let drops_documents = opened.documents.len() > 1;
+                // A null is `<nil>` for sops, and a list or a map is refused.
+                assert!(
+                    theirs.is_err() || drops_documents || text.contains("null"),
+                    "{case}"
+                );
+                continue;
+            };
+            let (ours, theirs) = (String::from_utf8(ours.to_vec()).unwrap(), theirs.expect(&case));
+            match to {
+                Format::Json => assert_eq!(ours, theirs, "{case}"),
+                Format::Yaml => {
+                    let read = |text: &str| -> Vec<String> {
+                        from_yaml(text.as_bytes(), Schema::GoYamlV3, &Limits::default())
+                            .unwrap()
+                            .iter()
+                            .map(|document| {
+                                String::from_utf8(to_json_exposed(&document.value).to_vec()).unwrap()
+                            })
+                            .collect()
+                    };
+                    assert_eq!(read(&ours), read(&theirs), "{case}");
+                }
+                Format::Dotenv => assert_eq!(ours, theirs.replace("# comment\n", ""), "{case}"),
+                Format::Ini | Format::Binary => assert_eq!(ours, theirs, "{case}"),
+            }
+            written += 1;
+        }
+    }
+    assert!(written > 20, "{written}");
 }

@@ -15,7 +15,7 @@ use crate::metadata::SOPS_KEY;
 pub(crate) use value::written;
 
 /// The section of keys that are above all sections.
-const DEFAULT_SECTION: &str = "DEFAULT";
+pub(crate) const DEFAULT_SECTION: &str = "DEFAULT";
 
 /// What parts a key from its value.
 const DELIMITERS: [char; 2] = ['=', ':'];
@@ -207,6 +207,15 @@ pub(crate) fn comment_mark(comment: &str) -> &str {
         _ => comment,
     };
     comment.get(..comment.len() - text.len()).unwrap_or_default()
+}
+
+/// Whether a key reads back as it is where it is written without quotes.
+pub(crate) fn is_plain_key(key: &str) -> bool {
+    let line = format!("{key} = ");
+    !key.starts_with(COMMENT_MARKS)
+        && !key.starts_with('[')
+        && !key.contains(['\n', '\r'])
+        && value::read_key(&line).is_ok_and(|read| read.name == key)
 }
 
 impl Section {
