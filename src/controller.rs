@@ -34,7 +34,7 @@ use order::source_of;
 use report::Reporter;
 pub use report::{Line, Outcome};
 use schedule::Schedule;
-pub use watch::{Change, list, watch};
+pub use watch::{Change, Reach, list, watch};
 use work::{Finished, Work, delete, failure, guarded, not_delivered};
 
 /// How many reconciles run at a time.
@@ -55,7 +55,7 @@ pub struct Controller {
     schedule: Schedule,
     running: JoinSet<Finished>,
     /// Which task works on which object, so that one that panics is known by name.
-    tasks: HashMap<task::Id, ObjectName>,
+    tasks: HashMap<task::Id, (ObjectName, task::AbortHandle)>,
 }
 
 impl Controller {
@@ -255,12 +255,18 @@ impl Controller {
 
     fn spawn(&mut self, name: ObjectName, work: impl Future<Output = Finished> + Send + 'static) {
         let task = self.running.spawn(work);
-        self.tasks.insert(task.id(), name);
+        self.tasks.insert(task.id(), (name, task));
     }
 
-    /// Lets what runs come to its end, within a bound. What is cut off after that is in the audit log as an open
-    /// intent, and the next start converges.
+    /// Lets what is being applied come to its end, within a bound. What is cut off after that is in the audit log as
+    /// an open intent, and the next start converges. Fetching is cut off at once: a remote that hangs is no reason
+    /// to stay, and the next start asks it again.
     async fn drain(&mut self) {
+        let fetching = self
+            .tasks
+            .values()
+            .filter(|(name, _)| name.kind == Kind::GitSource);
+        fetching.for_each(|(_, task)| task.abort());
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.running.is_empty() {
             match tokio::time::timeout_at(deadline, self.running.join_next_with_id()).await {

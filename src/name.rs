@@ -71,6 +71,25 @@ pub struct Key {
     pub name: String,
 }
 
+/// A namespace, checked to be one that Kubernetes allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceName(String);
+
+impl NamespaceName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NamespaceName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        checked(text, MAX_LABEL_VALUE).map(Self)
+    }
+}
+
 impl Key {
     /// A key of a namespace and a name, both RFC 1123 names.
     pub fn new(namespace: &str, name: &str) -> Result<Self, InvalidName> {
@@ -232,6 +251,7 @@ mod tests {
             &"a".repeat(254),
         ] {
             assert!(Key::new("default", bad).is_err(), "{bad}");
+            assert!(bad.parse::<NamespaceName>().is_err(), "{bad}");
         }
     }
 

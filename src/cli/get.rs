@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value as Json;
 
 use super::{ClusterArguments, CommandError, Console, Exit, StateArguments, table};
-use crate::controller::list;
+use crate::controller::{Reach, list};
 use crate::name::{Kind, KindAndName, parse_kind};
 use crate::store::Definitions;
 
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     } else {
         let cluster = arguments.cluster.find().await?;
         let client = cluster.client().map_err(CommandError::unusable)?;
-        let definitions = list(&client).await.map_err(|_| {
+        let definitions = list(&client, &Reach::Cluster).await.map_err(|_| {
             CommandError::new(
                 Exit::Unusable,
                 "failed to list our objects: is the API server there, and are the CRDs installed?",

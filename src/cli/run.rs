@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::{ClusterArguments, CommandError, Console, Exit, Format, StateArguments, read_secret_file, table};
 use crate::audit::AuditLog;
 use crate::cluster::Cluster;
-use crate::controller::{Controller, Line, Outcome, list, watch};
+use crate::controller::{Controller, Line, Outcome, Reach, list, watch};
 use crate::files::Keys;
-use crate::name::Name;
+use crate::name::{Name, NamespaceName};
 use crate::notify::Notifications;
 use crate::reconcile::Context;
 use crate::store::{Definitions, Folder, InCluster, Store};
@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// custom resources in the cluster are reconciled
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// Only the custom resources of this namespace [default: those of all]
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "config")]
+    namespace: Option<NamespaceName>,
     /// Reconcile every object once, print a table, and exit: 0 all are ready, 1 some are not
     #[arg(long)]
     once: bool,
@@ -55,6 +58,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
     let Arguments {
         config,
+        namespace,
         once,
         age_key_file,
         default_service_account,
@@ -81,6 +85,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         Some(path) => Some(Folder::read(path, &state_dir).map_err(CommandError::unusable)?),
         None => None,
     };
+    let reach = namespace.map_or(Reach::Cluster, Reach::Namespace);
     let found = cluster.find().await?;
     let cluster = match &cluster_name {
         Some(name) => found.named(name),
@@ -92,7 +97,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         Some((folder, definitions)) => (Store::Folder(folder), definitions),
         None if once => (
             Store::InCluster(InCluster::new(cluster.clone())),
-            listed(&cluster).await?,
+            listed(&cluster, &reach).await?,
         ),
         None => (
             Store::InCluster(InCluster::new(cluster.clone())),
@@ -117,7 +122,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     let (sender, changes) = mpsc::channel(PENDING_CHANGES);
     if in_cluster {
         let client = cluster.client().map_err(CommandError::unusable)?;
-        tokio::spawn(watch(client, sender.clone(), stop.clone()));
+        tokio::spawn(watch(client, reach, sender.clone(), stop.clone()));
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -131,9 +136,9 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     Ok(Exit::Success)
 }
 
-async fn listed(cluster: &Cluster) -> Result<Definitions, CommandError> {
+async fn listed(cluster: &Cluster, reach: &Reach) -> Result<Definitions, CommandError> {
     let client = cluster.client().map_err(CommandError::unusable)?;
-    list(&client).await.map_err(|_| {
+    list(&client, reach).await.map_err(|_| {
         let message = "failed to list our objects: is the API server there, and are the CRDs installed (`fluxops crds`)?";
         CommandError::new(Exit::Unusable, message)
     })

@@ -33,7 +33,8 @@ impl Controller {
                 finished
             }
             Err(error) => {
-                if let Some(name) = self.tasks.remove(&error.id()) {
+                let ended = self.tasks.remove(&error.id());
+                if let Some((name, _)) = ended.filter(|_| error.is_panic()) {
                     tracing::error!(object = %name, "a reconcile ended abnormally: this is a defect of fluxops; it is tried again");
                     self.schedule.finished(&name);
                     self.again(&name, false, LONGEST_RETRY);

@@ -17,6 +17,8 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
     let mut status = source.status.clone();
     status.observed_generation = source.generation;
     status.last_handled_reconcile_at.clone_from(&source.requested_at);
+    // The spec was read, or there would be no result.
+    status.conditions.remove(ConditionType::Stalled);
     let mut set = |type_, holds, reason: &str, message: &str| {
         status
             .conditions

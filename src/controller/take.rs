@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Change, Controller};
+use super::{Change, Controller, DeliveryDefinition};
 use crate::name::{Key, Kind, ObjectName};
 use crate::reconcile::Trigger;
 use crate::store::{Deletion, Parsed};
@@ -48,35 +48,47 @@ impl Controller {
 
     pub(super) async fn take_definition(&mut self, parsed: Parsed) {
         let name = parsed.name();
-        let changed = match &parsed {
-            Parsed::GitSource(new) => {
-                let old = self.definitions.sources.get(&new.key);
-                old.is_none_or(|old| old.spec != new.spec || old.requested_at != new.requested_at)
-            }
-            Parsed::Delivery(new) => {
-                let old = self.definitions.deliveries.get(&new.key);
-                old.is_none_or(|old| {
-                    old.spec != new.spec
-                        || old.requested_at != new.requested_at
-                        || (new.deletion == Deletion::Asked && old.deletion != Deletion::Asked)
-                })
-            }
-            Parsed::Notifier(new) => self
-                .definitions
-                .notifiers
-                .get(&new.key)
-                .is_none_or(|old| old.spec != new.spec),
-        };
+        let asks_for = self.what_it_asks_for(&parsed);
         self.definitions.insert(self.with_known_status(parsed));
-        if !changed {
-            return;
-        }
+        let Some(trigger) = asks_for else { return };
         match name.kind {
             Kind::Notifier => self.set_notifier(&name.key).await,
             Kind::GitSource | Kind::Delivery => {
                 self.failures.remove(&name);
-                self.schedule.ask(name, Trigger::Change, Instant::now());
+                self.schedule.ask(name, trigger, Instant::now());
             }
+        }
+    }
+
+    /// What has to be done because an object is as it is now: nothing if it is as before.
+    fn what_it_asks_for(&self, parsed: &Parsed) -> Option<Trigger> {
+        let (is_other, is_requested) = match parsed {
+            Parsed::GitSource(new) => {
+                let old = self.definitions.sources.get(&new.key);
+                (
+                    old.is_none_or(|old| old.spec != new.spec),
+                    old.is_some_and(|old| old.requested_at != new.requested_at),
+                )
+            }
+            Parsed::Delivery(new) => {
+                let old = self.definitions.deliveries.get(&new.key);
+                let is_leaving = |old: &DeliveryDefinition| {
+                    new.deletion == Deletion::Asked && old.deletion != Deletion::Asked
+                };
+                (
+                    old.is_none_or(|old| old.spec != new.spec || is_leaving(old)),
+                    old.is_some_and(|old| old.requested_at != new.requested_at),
+                )
+            }
+            Parsed::Notifier(new) => {
+                let old = self.definitions.notifiers.get(&new.key);
+                (old.is_none_or(|old| old.spec != new.spec), false)
+            }
+        };
+        match (is_other, is_requested) {
+            (true, _) => Some(Trigger::Change),
+            (false, true) => Some(Trigger::Request),
+            (false, false) => None,
         }
     }
 

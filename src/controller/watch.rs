@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{GROUP, VERSION};
-use crate::name::{Key, Kind, ObjectName};
+use crate::name::{Key, Kind, NamespaceName, ObjectName};
 use crate::store::{Definitions, InvalidDefinition, Parsed};
 
 /// What a watch saw.
@@ -26,6 +26,26 @@ pub enum Change {
     Listed(Kind, BTreeSet<Key>),
 }
 
+/// Whose objects are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Everybody's.
+    Cluster,
+    /// Those of one namespace. What they name in others is not seen.
+    Namespace(NamespaceName),
+}
+
+impl Reach {
+    fn api(&self, client: &kube::Client, kind: Kind, plural: &str) -> kube::Api<DynamicObject> {
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind.as_str()), plural);
+        match self {
+            Self::Cluster => kube::Api::all_with(client.clone(), &resource),
+            Self::Namespace(name) => kube::Api::namespaced_with(client.clone(), name.as_str(), &resource),
+        }
+    }
+}
+
 const KINDS: [(Kind, &str); 3] = [
     (Kind::GitSource, "gitsources"),
     (Kind::Delivery, "deliveries"),
@@ -33,10 +53,10 @@ const KINDS: [(Kind, &str); 3] = [
 ];
 
 /// Lists our objects once, for a single run.
-pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
+pub async fn list(client: &kube::Client, reach: &Reach) -> Result<Definitions, kube::Error> {
     let mut definitions = Definitions::default();
     for (kind, plural) in KINDS {
-        let api: kube::Api<DynamicObject> = kube::Api::all_with(client.clone(), &resource(kind, plural));
+        let api = reach.api(client, kind, plural);
         for object in api.list(&kube::api::ListParams::default()).await? {
             match read(kind, object) {
                 Change::Set(parsed) => definitions.insert(*parsed),
@@ -49,9 +69,14 @@ pub async fn list(client: &kube::Client) -> Result<Definitions, kube::Error> {
 }
 
 /// Watches our objects and sends what changes, until it is told to stop.
-pub async fn watch(client: kube::Client, changes: mpsc::Sender<Change>, stop: CancellationToken) {
+pub async fn watch(
+    client: kube::Client,
+    reach: Reach,
+    changes: mpsc::Sender<Change>,
+    stop: CancellationToken,
+) {
     let watches = KINDS.map(|(kind, plural)| {
-        let api: kube::Api<DynamicObject> = kube::Api::all_with(client.clone(), &resource(kind, plural));
+        let api = reach.api(&client, kind, plural);
         let mut listing = BTreeSet::new();
         watcher(api, watcher::Config::default())
             .default_backoff()
@@ -107,8 +132,4 @@ fn read(kind: Kind, object: DynamicObject) -> Change {
         Ok(parsed) => Change::Set(Box::new(parsed)),
         Err(invalid) => Change::Invalid(invalid),
     }
-}
-
-fn resource(kind: Kind, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind.as_str()), plural)
 }

@@ -48,7 +48,17 @@ impl ApiServer {
         content_type: &str,
         body: Option<&Json>,
     ) -> (StatusCode, Json) {
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string().into_bytes()));
+        self.send_text(method, path, content_type, body.map(Json::to_string))
+    }
+
+    fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Option<String>,
+    ) -> (StatusCode, Json) {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.into_bytes()));
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -101,10 +111,11 @@ impl ApiServer {
         });
     }
 
-    /// Creates an object in a collection.
-    pub(crate) fn create(&self, collection: &str, object: &Json) {
+    /// Creates an object in a collection; what the server made of it comes back.
+    pub(crate) fn create(&self, collection: &str, object: &Json) -> Json {
         let (status, body) = self.send(Method::POST, collection, "application/json", Some(object));
         assert!(status.is_success(), "POST {collection}: {status} {body}");
+        body
     }
 
     /// Changes an object with a merge patch, as a person with kubectl would.
@@ -121,8 +132,18 @@ impl ApiServer {
 
     /// Applies an object, as an installer would.
     pub(crate) fn apply(&self, path: &str, object: &Json) {
+        self.apply_yaml(path, &object.to_string());
+    }
+
+    /// The same with a document as it stands in a file.
+    pub(crate) fn apply_yaml(&self, path: &str, document: &str) {
         let path = format!("{path}?fieldManager=installer&force=true");
-        let (status, body) = self.send(Method::PATCH, &path, "application/apply-patch+yaml", Some(object));
+        let (status, body) = self.send_text(
+            Method::PATCH,
+            &path,
+            "application/apply-patch+yaml",
+            Some(document.to_owned()),
+        );
         assert!(status.is_success(), "apply {path}: {status} {body}");
     }
 

@@ -18,6 +18,7 @@
 pub(crate) mod api_server;
 pub(crate) mod fluxops;
 pub(crate) mod git_servers;
+pub(crate) mod installed;
 pub(crate) mod outside;
 pub(crate) mod repository;
 pub(crate) mod world;
@@ -34,17 +35,18 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Waits until there is something, and says what was waited for when there never is.
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within_deadline(look).unwrap_or_else(|| panic!("waited {} s in vain for {what}", DEADLINE.as_secs()))
+}
+
+/// What appears before the deadline, for a caller who has more to say when nothing does.
+pub(crate) fn within_deadline<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() >= deadline {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {} s in vain for {what}",
-            DEADLINE.as_secs()
-        );
         std::thread::sleep(POLL);
     }
 }

@@ -60,9 +60,13 @@ pub(crate) struct FaultProxy {
 
 impl FaultProxy {
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::before(&std::env::var("KUBECONFIG").unwrap(), folder)
+    }
+
+    /// Before the server of a kubeconfig.
+    pub(crate) fn before(real: &str, folder: &Path) -> Self {
         let kubeconfig = folder.join("proxy.kubeconfig").display().to_string();
-        let real = std::env::var("KUBECONFIG").unwrap();
-        let program = Program::start("fault_proxy.py", &["--kubeconfig", &real, "--out", &kubeconfig]);
+        let program = Program::start("fault_proxy.py", &["--kubeconfig", real, "--out", &kubeconfig]);
         Self { program, kubeconfig }
     }
 

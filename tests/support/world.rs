@@ -1,6 +1,7 @@
 //! One user's world: a namespace, a repository with keys, documents for `--config`, and Slack.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
@@ -244,6 +245,11 @@ impl World {
         }
     }
 
+    /// A folder that is gone with the world.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
     pub(crate) fn state_dir(&self) -> String {
         self.scratch.path().join("state").display().to_string()
     }
@@ -251,10 +257,32 @@ impl World {
     fn write_config(&self) -> String {
         let config = self.scratch.path().join("config");
         fs::create_dir_all(&config).unwrap();
+        let ours = [self.source.clone(), self.delivery.clone(), self.notifier()];
+        for (index, document) in self
+            .references()
+            .iter()
+            .chain(&ours)
+            .chain(&self.more)
+            .enumerate()
+        {
+            fs::write(config.join(format!("{index}.json")), document.to_string()).unwrap();
+        }
+        config.display().to_string()
+    }
+
+    /// The Notifier `slack`.
+    pub(crate) fn notifier(&self) -> Json {
+        json!({
+            "apiVersion": "fluxops.dev/v1alpha1", "kind": "Notifier",
+            "metadata": {"name": "slack", "namespace": self.namespace.name},
+            "spec": {"type": "slack", "secretRef": {"name": "slack"}},
+        })
+    }
+
+    /// What the specs refer to: the trusted keys, the age identity, the address of Slack.
+    pub(crate) fn references(&self) -> [Json; 3] {
         let object = |kind: &str, name: &str, field: &str, data: Json| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": self.namespace.name}, field: data});
-        let documents = [
-            self.source.clone(),
-            self.delivery.clone(),
+        [
             object(
                 "ConfigMap",
                 "signers",
@@ -273,15 +301,6 @@ impl World {
                 "stringData",
                 json!({"address": self.slack.webhook()}),
             ),
-            json!({
-                "apiVersion": "fluxops.dev/v1alpha1", "kind": "Notifier",
-                "metadata": {"name": "slack", "namespace": self.namespace.name},
-                "spec": {"type": "slack", "secretRef": {"name": "slack"}},
-            }),
-        ];
-        for (index, document) in documents.iter().chain(&self.more).enumerate() {
-            fs::write(config.join(format!("{index}.json")), document.to_string()).unwrap();
-        }
-        config.display().to_string()
+        ]
     }
 }
