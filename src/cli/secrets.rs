@@ -1,5 +1,6 @@
 //! `fluxops secrets`: SOPS files, with sops's flags and habits.
 
+mod config;
 mod decrypt;
 mod encrypt;
 mod file;
@@ -16,7 +17,7 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum SecretsCommand {
-    /// Seal files for age recipients
+    /// Seal files for the recipients in `.sops.yaml`, or for those given
     #[command(
         after_help = "Example: fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml"
     )]

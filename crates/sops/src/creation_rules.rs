@@ -1,10 +1,11 @@
 //! `.sops.yaml`: which files are sealed for whom (config/config.go).
 
-use manifest_yaml::{Limits, Mapping, ParseError, Schema, Value, from_yaml};
+use manifest_yaml::{Limits, Mapping, Number, ParseError, Schema, Value, from_yaml};
 use thiserror::Error;
 
 use crate::age::{AgeRecipient, RecipientError};
 use crate::go_regex::{GoRegex, RegexError};
+use crate::recipients::{RecipientGroups, RecipientGroupsError};
 use crate::rule::{MacScope, Rule};
 
 /// The name of the file, which sops looks for in the folder of a file and upwards.
@@ -22,7 +23,7 @@ pub struct CreationRules(Vec<CreationRule>);
 #[derive(Debug, Clone)]
 pub struct CreationRule {
     path_regex: Option<GoRegex>,
-    recipients: Vec<AgeRecipient>,
+    recipients: RecipientGroups,
     rule: Rule,
     mac_scope: MacScope,
 }
@@ -91,6 +92,15 @@ pub enum CreationRulesError {
         /// The creation rule.
         rule: String,
     },
+    /// Key groups that cannot be used.
+    #[error("failed to use {rule}")]
+    KeyGroups {
+        /// The creation rule.
+        rule: String,
+        /// Why.
+        #[source]
+        error: RecipientGroupsError,
+    },
 }
 
 impl CreationRules {
@@ -118,6 +128,11 @@ impl CreationRules {
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
 
+    /// Whether there are no rules, so that the file decides nothing: sops takes it for one that is not there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first rule for a file. Its path is relative to the folder of `.sops.yaml` if it is below that folder, else
     /// absolute; separated by slashes.
     pub fn find(&self, path: &str) -> Option<&CreationRule> {
@@ -129,7 +144,7 @@ impl CreationRules {
 
 impl CreationRule {
     /// For whom files are sealed; at least one.
-    pub fn recipients(&self) -> &[AgeRecipient] {
+    pub fn recipients(&self) -> &RecipientGroups {
         &self.recipients
     }
 
@@ -155,12 +170,6 @@ impl CreationRule {
             "unencrypted_regex",
             "encrypted_regex",
         ])?;
-        let recipients = parse_recipients(fields)?;
-        if recipients.is_empty() {
-            return Err(CreationRulesError::NoRecipients {
-                rule: fields.name.clone(),
-            });
-        }
         let mac_scope = match fields.get("mac_only_encrypted") {
             None | Some(Value::Bool(false)) => MacScope::AllValues,
             Some(Value::Bool(true)) => MacScope::SealedValues,
@@ -168,7 +177,7 @@ impl CreationRule {
         };
         Ok(Self {
             path_regex: fields.regex("path_regex")?,
-            recipients,
+            recipients: parse_recipients(fields)?,
             rule: parse_rule(fields)?,
             mac_scope,
         })
@@ -195,25 +204,37 @@ fn parse_rule(fields: &Fields<'_>) -> Result<Rule, CreationRulesError> {
     }
 }
 
-/// Key groups, if there are any, count alone (`getKeyGroupsFromCreationRule`). More than one would share the data key
-/// out by Shamir's scheme.
-fn parse_recipients(fields: &Fields<'_>) -> Result<Vec<AgeRecipient>, CreationRulesError> {
-    let mut recipients = Vec::new();
-    match fields.list("key_groups")? {
-        [] => parse_age(fields, &mut recipients)?,
-        [group] => parse_key_group(
-            &format!("{}.key_groups[0]", fields.name),
+/// Key groups, if there are any, count alone (`getKeyGroupsFromCreationRule`).
+fn parse_recipients(fields: &Fields<'_>) -> Result<RecipientGroups, CreationRulesError> {
+    let threshold = match fields.get("shamir_threshold") {
+        None | Some(Value::Number(Number::Integer(0))) => None,
+        Some(Value::Number(Number::Integer(count))) => {
+            Some(usize::try_from(*count).map_err(|_| fields.wrong_type("shamir_threshold", "a count"))?)
+        }
+        Some(_) => return Err(fields.wrong_type("shamir_threshold", "a count")),
+    };
+    let mut groups = Vec::new();
+    for (index, group) in fields.list("key_groups")?.iter().enumerate() {
+        let mut recipients = Vec::new();
+        parse_key_group(
+            &format!("{}.key_groups[{index}]", fields.name),
             group,
             0,
             &mut recipients,
-        )?,
-        _ => {
-            return Err(CreationRulesError::Unsupported {
-                field: format!("{}.key_groups with more than one group", fields.name),
-            });
-        }
+        )?;
+        groups.push(recipients);
     }
-    Ok(recipients)
+    if groups.is_empty() {
+        let mut recipients = Vec::new();
+        parse_age(fields, &mut recipients)?;
+        groups.push(recipients);
+    }
+    let rule = || fields.name.clone();
+    if groups.iter().all(Vec::is_empty) {
+        return Err(CreationRulesError::NoRecipients { rule: rule() });
+    }
+    RecipientGroups::new(groups, threshold)
+        .map_err(|error| CreationRulesError::KeyGroups { rule: rule(), error })
 }
 
 fn parse_key_group(
@@ -235,7 +256,7 @@ fn parse_key_group(
     parse_age(&fields, recipients)
 }
 
-/// A string with commas, or a list of such strings; repeated recipients count once.
+/// A string with commas, or a list of such strings.
 fn parse_age(fields: &Fields<'_>, recipients: &mut Vec<AgeRecipient>) -> Result<(), CreationRulesError> {
     let expected = "a string or a list of strings";
     let texts: Vec<&str> = match fields.get("age") {
@@ -255,9 +276,7 @@ fn parse_age(fields: &Fields<'_>, recipients: &mut Vec<AgeRecipient>) -> Result<
                 field: fields.path("age"),
                 error,
             })?;
-        if !recipients.contains(&recipient) {
-            recipients.push(recipient);
-        }
+        recipients.push(recipient);
     }
     Ok(())
 }
@@ -410,6 +429,12 @@ mod tests {
                 .is_none()
         );
         assert!(parse("creation_rules: []").unwrap().find("b").is_none());
+        assert!(parse("stores: {}").unwrap().is_empty());
+        assert!(
+            !parse("creation_rules: [{path_regex: ^a, age: AAA}]")
+                .unwrap()
+                .is_empty()
+        );
         assert!(parse("stores: {yaml: {indent: 2}}").unwrap().find("b").is_none());
     }
 
@@ -427,6 +452,19 @@ mod tests {
         ] {
             assert_eq!(recipients(text), [A, B], "{text}");
         }
+    }
+
+    #[test]
+    fn several_key_groups_have_a_threshold() {
+        let groups = |text| parse(text).unwrap().find("any").unwrap().recipients().clone();
+        let two = groups(
+            "creation_rules: [{key_groups: [{age: [AAA]}, {age: [BBB]}, {age: [AAA, BBB]}], shamir_threshold: 2}]",
+        );
+        assert_eq!((two.groups().len(), two.threshold()), (3, 2));
+        let all = groups("creation_rules: [{key_groups: [{age: [AAA]}, {age: [BBB]}]}]");
+        assert_eq!((all.groups().len(), all.threshold()), (2, 2));
+        let one = groups("creation_rules: [{age: AAA, shamir_threshold: 3}]");
+        assert_eq!((one.groups().len(), one.threshold()), (1, 1));
     }
 
     #[test]
@@ -459,8 +497,16 @@ mod tests {
                 "failed to apply creation_rules[0].encrypted_comment_regex: it is not supported",
             ),
             (
-                "creation_rules: [{key_groups: [{age: [AAA]}, {age: [BBB]}]}]",
-                "failed to apply creation_rules[0].key_groups with more than one group: it is not supported",
+                "creation_rules: [{key_groups: [{age: [AAA]}, {age: []}]}]",
+                "failed to use creation_rules[0]",
+            ),
+            (
+                "creation_rules: [{shamir_threshold: 3, key_groups: [{age: [AAA]}, {age: [BBB]}]}]",
+                "failed to use creation_rules[0]",
+            ),
+            (
+                "creation_rules: [{shamir_threshold: '2', age: AAA}]",
+                "failed to read creation_rules[0].shamir_threshold: it is not a count",
             ),
             (
                 "creation_rules: [{key_groups: [{kms: [{arn: x}]}]}]",

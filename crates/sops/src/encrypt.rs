@@ -7,7 +7,6 @@ use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle
 use manifest_yaml::{Edit, Limits, ParseError, Position, splice};
 use zeroize::Zeroizing;
 
-use crate::age::AgeRecipient;
 use crate::block::Block;
 use crate::block_edits;
 use crate::cipher::Cipher;
@@ -18,6 +17,7 @@ use crate::format::{Format, SyntaxError, Tree, ini};
 use crate::mac::Mac;
 use crate::metadata::Metadata;
 use crate::plain_text::double_quoted;
+use crate::recipients::RecipientGroups;
 use crate::rule::{MacScope, Rule, Scope};
 use crate::scalar::{Kind, Scalar};
 use crate::time;
@@ -27,8 +27,8 @@ use crate::walk::{Leaf, Place, Sharing, Visitor, is_null, walk};
 /// For whom a file is sealed, and what is sealed in it.
 #[derive(Debug, Clone)]
 pub struct EncryptOptions {
-    /// Each of them can open the file alone. Repeated ones count once.
-    pub recipients: Vec<AgeRecipient>,
+    /// Who can open the file.
+    pub recipients: RecipientGroups,
     /// What is sealed.
     pub rule: Rule,
     /// What the message authentication code covers.
@@ -45,7 +45,7 @@ pub struct EncryptOptions {
 /// inside a node that an alias refers to stay clear.
 ///
 /// `now` becomes `lastmodified`. `random` fills a buffer with bytes that nobody can predict: the data key and the
-/// initialisation vectors come from it. (Wrapping the data key takes the operating system's source besides.)
+/// initialisation vectors come from it, and the shares of several key groups. (Wrapping the data key takes the operating system's source besides.)
 ///
 /// The result is read back and authenticated before it is returned.
 ///
@@ -110,8 +110,7 @@ fn seal(
 ) -> Result<String, EncryptError> {
     let tree = format.parse(text, &options.limits).map_err(EncryptError::Parse)?;
     refuse_unfit_documents(&tree)?;
-    let recipients = distinct(&options.recipients);
-    if recipients.is_empty() {
+    if options.recipients.iter().next().is_none() {
         return Err(EncryptError::NoRecipients);
     }
     let key = DataKey::generate(random);
@@ -137,15 +136,10 @@ fn seal(
 
     let last_modified = time::last_modified(now);
     let block = Block {
-        age: recipients
-            .into_iter()
-            .map(|recipient| {
-                Ok((
-                    recipient,
-                    recipient.wrap(key.expose()).map_err(EncryptError::Wrap)?,
-                ))
-            })
-            .collect::<Result<_, EncryptError>>()?,
+        keys: options
+            .recipients
+            .wrap(&key, random)
+            .map_err(EncryptError::Wrap)?,
         rule: &options.rule,
         mac_scope: options.mac_scope,
         last_modified: &last_modified,
@@ -182,16 +176,6 @@ fn refuse_unfit_documents(tree: &Tree) -> Result<(), EncryptError> {
         Some(root) if !is_null(root) => Ok(()),
         _ => Err(EncryptError::EmptyFirstDocument),
     }
-}
-
-fn distinct(recipients: &[AgeRecipient]) -> Vec<&AgeRecipient> {
-    let mut distinct: Vec<&AgeRecipient> = Vec::with_capacity(recipients.len());
-    for recipient in recipients {
-        if !distinct.contains(&recipient) {
-            distinct.push(recipient);
-        }
-    }
-    distinct
 }
 
 fn initialisation_vector(random: &mut dyn FnMut(&mut [u8])) -> [u8; IV_BYTES] {

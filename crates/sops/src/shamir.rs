@@ -50,6 +50,33 @@ pub(crate) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Result<Zeroizing<Vec<u8>
     Ok(secret)
 }
 
+/// As many shares as are asked for, of which `threshold` make the secret, each with its point, from 1, as its last
+/// byte. The secret is the value at 0 of random polynomials, one for each byte.
+pub(crate) fn split(
+    secret: &[u8],
+    shares: usize,
+    threshold: usize,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut coefficients = Zeroizing::new(vec![0; secret.len() * threshold.saturating_sub(1)]);
+    random(&mut coefficients);
+    let of_byte = |index| coefficients.iter().skip(index).step_by(secret.len());
+    let points = (1..=u8::MAX).take(shares);
+    points
+        .map(|point| {
+            let mut share = Zeroizing::new(Vec::with_capacity(secret.len() + 1));
+            for (index, byte) in secret.iter().enumerate() {
+                let above = of_byte(index)
+                    .rev()
+                    .fold(0, |value, coefficient| multiply(value ^ coefficient, point));
+                share.push(byte ^ above);
+            }
+            share.push(point);
+            share
+        })
+        .collect()
+}
+
 /// Lagrange's basis polynomial of a point, at 0: the product of x / (x - point) over the other points.
 fn weight_at_zero(point: u8, points: &[u8]) -> u8 {
     points
@@ -95,6 +122,27 @@ mod tests {
             .iter()
             .rev()
             .fold(0, |value, coefficient| multiply(value, point) ^ coefficient)
+    }
+
+    proptest! {
+        #[test]
+        fn enough_shares_make_the_secret(
+            secret in prop::collection::vec(any::<u8>(), 1..40),
+            (all, threshold) in (2_usize..12).prop_flat_map(|all| (Just(all), 2..=all)),
+            seed in any::<u8>(),
+        ) {
+            let mut state = seed;
+            let mut shares = split(&secret, all, threshold, &mut |bytes| {
+                for byte in bytes {
+                    state = state.wrapping_mul(141).wrapping_add(37);
+                    *byte = state;
+                }
+            });
+            prop_assert_eq!(shares.len(), all);
+            shares.rotate_left(usize::from(seed) % all);
+            prop_assert_eq!(&*combine(&shares[..threshold]).unwrap(), &secret);
+            prop_assert_eq!(&*combine(&shares).unwrap(), &secret);
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ mod oracle;
 use manifest_yaml::{Exposed, Limits, Number, Value, to_json_exposed, to_json_masked};
 use oracle::Oracle;
 use sops::{
-    EncryptError, EncryptOptions, Format, GoRegex, LeafError, MacScope, OpenError, Rule, StructureError,
-    decrypt, encrypt, open,
+    EncryptError, EncryptOptions, Format, GoRegex, LeafError, MacScope, OpenError, RecipientGroups, Rule,
+    StructureError, decrypt, encrypt, open,
 };
 
 struct World {
@@ -39,7 +39,10 @@ impl World {
 
     fn encrypt(&self, format: Format, text: &str) -> Result<String, EncryptError> {
         let options = EncryptOptions {
-            recipients: vec![self.oracle.recipient.clone(), self.oracle.recipient.clone()],
+            recipients: [&self.oracle.recipient, &self.oracle.recipient]
+                .into_iter()
+                .cloned()
+                .collect(),
             rule: self.rule.clone(),
             mac_scope: MacScope::AllValues,
             limits: Limits::default(),
@@ -329,7 +332,7 @@ fn plain_files_that_cannot_be_sealed_are_refused() {
         Err(EncryptError::Parse(_))
     ));
     let options = EncryptOptions {
-        recipients: Vec::new(),
+        recipients: std::iter::empty().collect(),
         rule: Rule::default(),
         mac_scope: MacScope::AllValues,
         limits: Limits::default(),
@@ -438,6 +441,46 @@ fn shares_of_key_groups_are_combined() {
 }
 
 /// A file for OpenPGP and KMS keys alone.
+/// Key groups of ours: the real sops opens the file with two of three, and not with one.
+#[test]
+fn sops_combines_our_shares() {
+    let (first, second, third) = (Oracle::new(), Oracle::new(), Oracle::new());
+    let groups = [&first, &second, &third].map(|oracle| vec![oracle.recipient.clone()]);
+    for (format, text) in [
+        (Format::Yaml, "data: secret\n"),
+        (Format::Json, "{\"data\": \"secret\"}"),
+    ] {
+        let options = |threshold| EncryptOptions {
+            recipients: RecipientGroups::new(groups.to_vec(), Some(threshold)).unwrap(),
+            rule: Rule::default(),
+            mac_scope: MacScope::AllValues,
+            limits: Limits::default(),
+        };
+        let mut count = 0_u8;
+        let mut random = |buffer: &mut [u8]| {
+            for byte in buffer {
+                count = count.wrapping_mul(5).wrapping_add(3);
+                *byte = count;
+            }
+        };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let sealed = encrypt(text, format, &options(2), now, &mut random).unwrap();
+        let output = if format == Format::Json { "json" } else { "yaml" };
+        assert!(
+            first.decrypt(format, &sealed, output).is_err(),
+            "one group of two"
+        );
+        first.add_identities_of(&third);
+        assert!(first.decrypt(format, &sealed, output).unwrap().contains("secret"));
+        let all = encrypt(text, format, &options(3), now, &mut random).unwrap();
+        assert!(
+            first.decrypt(format, &all, output).is_err(),
+            "two groups of three"
+        );
+        first.forget_added_identities();
+    }
+}
+
 #[test]
 fn foreign_keys_are_named() {
     let world = World::everything();

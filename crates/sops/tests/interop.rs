@@ -111,7 +111,7 @@ fn round_trips(format: Format, count: usize, generate: fn(&mut Numbers) -> Strin
         comments_left_sealed[0] += plain.matches("#ENC[AES256").count();
 
         let options = EncryptOptions {
-            recipients: vec![oracle.recipient.clone()],
+            recipients: std::iter::once(oracle.recipient.clone()).collect(),
             rule: case.rule,
             mac_scope: case.mac_scope,
             limits,

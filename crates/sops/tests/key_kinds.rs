@@ -21,7 +21,7 @@ const PLAIN: &str = "user: admin\npassword: hunter2\n";
 
 fn encrypt(recipients: Vec<AgeRecipient>) -> String {
     let options = EncryptOptions {
-        recipients,
+        recipients: recipients.into_iter().collect(),
         rule: Rule::default(),
         mac_scope: MacScope::AllValues,
         limits: Limits::default(),

@@ -22,7 +22,7 @@ fn identities() -> AgeIdentities {
 }
 
 fn options(rule: Rule, mac_scope: MacScope) -> EncryptOptions {
-    let recipients: Vec<AgeRecipient> = identities().recipients().cloned().collect();
+    let recipients = identities().recipients().cloned().collect();
     EncryptOptions {
         recipients,
         rule,

@@ -24,7 +24,7 @@ const PLAIN: &str =
 
 fn seal(oracle: &Oracle, format: Format, text: &str) -> String {
     let options = EncryptOptions {
-        recipients: vec![oracle.recipient.clone()],
+        recipients: std::iter::once(oracle.recipient.clone()).collect(),
         rule: Rule::EncryptedRegex(GoRegex::parse("^data$").unwrap()),
         mac_scope: MacScope::AllValues,
         limits: Limits::default(),

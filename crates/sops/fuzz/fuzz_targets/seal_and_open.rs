@@ -23,7 +23,7 @@ fuzz_target!(|text: &str| {
     static RECIPIENTS: OnceLock<AgeRecipient> = OnceLock::new();
     let recipient = RECIPIENTS.get_or_init(|| RECIPIENT.parse().expect("a valid recipient"));
     let options = EncryptOptions {
-        recipients: vec![recipient.clone()],
+        recipients: std::iter::once(recipient.clone()).collect(),
         rule: Rule::default(),
         mac_scope: MacScope::AllValues,
         limits: Limits::default(),
