@@ -67,7 +67,8 @@ fn open<'a>(
     let refused = |error: DecryptError| match error {
         DecryptError::KeyDecryptionFailed => UnwrapError::Locked,
         DecryptError::InvalidMac => invalid("its header is not authentic"),
-        DecryptError::UnknownFormat => invalid("its version is unknown"),
+        // The library tells these two apart no further.
+        DecryptError::UnknownFormat => invalid("its version is unknown or its header malformed"),
         DecryptError::Io(_) => invalid("its armor is broken or cut off"),
         _ => invalid("its header is malformed"),
     };
