@@ -8,7 +8,7 @@ use crate::kustomization::{FILE_NAMES, Kind, Kustomization, Reference};
 use crate::order::sort;
 use crate::resource::Resource;
 use crate::resources::Resources;
-use crate::transform::{follow_renames, transform};
+use crate::transform::{follow_renames, steps};
 use crate::{BuildError, Content, EntryKind, Tree, path};
 
 /// How deep bases may stand on bases. Real repositories have five or so levels; this many fit on any stack.
@@ -298,7 +298,9 @@ impl<'tree> Build<'tree> {
         for reference in &kustomization.components {
             resources = self.add_component(reference, folder, resources)?;
         }
-        transform(kustomization, &self.configuration, &mut resources)?;
+        for (place, transformer) in steps(kustomization, &self.configuration)? {
+            transformer.run(&place, &mut resources)?;
+        }
         self.ancestors.pop();
         Ok(resources)
     }

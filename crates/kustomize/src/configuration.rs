@@ -16,7 +16,11 @@ pub(crate) struct Configuration {
     pub(crate) selectors: Vec<FieldSpec>,
     pub(crate) template_labels: Vec<FieldSpec>,
     pub(crate) claim_template_labels: Vec<FieldSpec>,
+    /// Further labels of every entry of `labels`.
+    pub(crate) labels: Vec<FieldSpec>,
     pub(crate) annotations: Vec<FieldSpec>,
+    pub(crate) name_prefix: Vec<FieldSpec>,
+    pub(crate) name_suffix: Vec<FieldSpec>,
     pub(crate) images: Vec<FieldSpec>,
     pub(crate) replicas: Vec<FieldSpec>,
     pub(crate) references: Vec<References>,
@@ -33,7 +37,11 @@ impl Default for Configuration {
             labels.clone(),
             claim_template_labels.clone(),
         ];
+        let name = specs(&[("", "metadata/name")], Skip);
         Self {
+            name_prefix: name.clone(),
+            name_suffix: name,
+            labels: Vec::new(),
             namespace: [specs(NAMESPACE, Create), specs(NAMESPACE_IF_PRESENT, Skip)].concat(),
             selectors: selectors.concat(),
             template_labels: labels,

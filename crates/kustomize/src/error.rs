@@ -210,7 +210,7 @@ pub enum BuildError {
         /// The kustomization file.
         file: String,
         /// The field whose transformation made them the same.
-        field: &'static str,
+        field: String,
         /// The object.
         object: String,
     },

@@ -7,7 +7,7 @@ use manifest_yaml::Value;
 use crate::BuildError;
 use crate::field_spec::{FieldSpec, Missing};
 use crate::resource::{Behavior, ContentHash, KindSelector};
-use fields::Fields;
+pub(crate) use fields::Fields;
 
 /// The names a kustomization file can have (`RecognizedKustomizationFileNames` of kustomize's general.go).
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -120,6 +120,7 @@ pub(crate) enum Include {
 }
 
 /// An entry of `images`. Empty strings mean that the part is not given.
+#[derive(Clone)]
 pub(crate) struct Image {
     /// A regular expression for the name, which has to match all of it.
     pub(crate) name: String,
@@ -132,6 +133,7 @@ pub(crate) struct Image {
 }
 
 /// An entry of `replicas`.
+#[derive(Clone)]
 pub(crate) struct Replicas {
     pub(crate) name: String,
     pub(crate) count: i64,

@@ -26,6 +26,7 @@ mod order;
 mod path;
 mod resource;
 mod resources;
+mod selector;
 mod transform;
 mod tree;
 

@@ -10,6 +10,8 @@ mod replicas;
 
 pub(crate) use name_reference::follow_renames;
 
+use std::borrow::Cow;
+
 use manifest_yaml::Value;
 
 use crate::BuildError;
@@ -18,21 +20,163 @@ use crate::field_spec::{FieldProblem, FieldSpec, Set, Shape};
 use crate::kustomization::Kustomization;
 use crate::resource::Resource;
 use crate::resources::Resources;
+pub(crate) use images::ImageTag;
+pub(crate) use name::Affix;
+pub(crate) use namespace::{Namespace, Overwrite, Subjects};
+pub(crate) use replicas::ReplicaCount;
 
-/// Runs the transformers of a kustomization in kustomize's order (`configureBuiltinTransformers` of its
-/// `kusttarget_configplugin.go`).
-pub(crate) fn transform(
-    kustomization: &Kustomization,
-    configuration: &Configuration,
-    resources: &mut Resources,
-) -> Result<(), BuildError> {
-    namespace::set_namespace(kustomization, configuration, resources)?;
-    name::add_prefix(kustomization, resources);
-    name::add_suffix(kustomization, resources);
-    labels::add_labels(kustomization, configuration, resources)?;
-    annotations::add_annotations(kustomization, configuration, resources)?;
-    replicas::set_replicas(kustomization, configuration, resources)?;
-    images::set_images(kustomization, configuration, resources)
+/// The fields that a transformer works on.
+pub(crate) type Specs<'a> = Cow<'a, [FieldSpec]>;
+
+/// Labels or annotations, and where they go.
+pub(crate) struct Entries<'a> {
+    pub(crate) entries: Cow<'a, [(String, String)]>,
+    pub(crate) specs: Specs<'a>,
+}
+
+/// One of kustomize's built-in transformers with what it is told.
+pub(crate) enum Transformer<'a> {
+    Namespace(Namespace<'a>),
+    Prefix(Affix<'a>),
+    Suffix(Affix<'a>),
+    Labels(Entries<'a>),
+    Annotations(Entries<'a>),
+    Replicas(ReplicaCount<'a>),
+    Image(ImageTag<'a>),
+}
+
+impl Transformer<'_> {
+    /// Changes the objects.
+    pub(crate) fn run(&self, place: &Place, resources: &mut Resources) -> Result<(), BuildError> {
+        match self {
+            Self::Namespace(namespace) => namespace::set_namespace(namespace, place, resources),
+            Self::Prefix(affix) => name::add_affix(affix, name::End::Front, place, resources),
+            Self::Suffix(affix) => name::add_affix(affix, name::End::Back, place, resources),
+            Self::Labels(entries) => labels::add_labels(entries, place, resources),
+            Self::Annotations(entries) => annotations::add_annotations(entries, place, resources),
+            Self::Replicas(count) => replicas::set_replicas(count, place, resources),
+            Self::Image(image) => images::set_images(image, place, resources),
+        }
+    }
+
+    /// What kustomize calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Namespace(_) => "NamespaceTransformer",
+            Self::Prefix(_) => "PrefixTransformer",
+            Self::Suffix(_) => "SuffixTransformer",
+            Self::Labels(_) => "LabelTransformer",
+            Self::Annotations(_) => "AnnotationsTransformer",
+            Self::Replicas(_) => "ReplicaCountTransformer",
+            Self::Image(_) => "ImageTagTransformer",
+        }
+    }
+}
+
+/// Where a transformation is asked for, which its errors name.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) field: String,
+}
+
+impl Place {
+    fn new(kustomization: &Kustomization, field: impl Into<String>) -> Self {
+        Self {
+            file: kustomization.file.clone(),
+            field: field.into(),
+        }
+    }
+
+    /// The error of a transformation, with the object it could not work on.
+    pub(crate) fn failed(&self, resource: &Resource, problem: FieldProblem) -> BuildError {
+        BuildError::Transformation {
+            file: self.file.clone(),
+            transformation: self.field.clone(),
+            object: resource.id().to_string(),
+            path: problem.path,
+            problem: problem.problem,
+        }
+    }
+
+    /// An error in what the transformation is told.
+    pub(crate) fn value_error(&self, field: &str, problem: impl Into<String>) -> BuildError {
+        BuildError::FieldValue {
+            file: self.file.clone(),
+            field: format!("{}.{field}", self.field),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// A transformer, and where it is asked for.
+pub(crate) type Step<'a> = (Place, Transformer<'a>);
+
+/// The transformers that the fields of a kustomization stand for, in kustomize's order (`configureBuiltinTransformers`
+/// of its `kusttarget_configplugin.go`).
+pub(crate) fn steps<'a>(
+    kustomization: &'a Kustomization,
+    configuration: &'a Configuration,
+) -> Result<Vec<Step<'a>>, BuildError> {
+    let mut steps = Vec::new();
+    let mut add = |field: String, transformer| steps.push((Place::new(kustomization, field), transformer));
+    if !kustomization.namespace.is_empty() {
+        let namespace = Namespace {
+            name: Cow::Borrowed(&kustomization.namespace),
+            specs: Cow::Borrowed(&configuration.namespace),
+            overwrite: Overwrite::Always,
+            subjects: Subjects::Default,
+        };
+        add("namespace".to_owned(), Transformer::Namespace(namespace));
+    }
+    if !kustomization.name_prefix.is_empty() {
+        let affix = Affix {
+            text: Cow::Borrowed(&kustomization.name_prefix),
+            specs: Cow::Borrowed(&configuration.name_prefix),
+        };
+        add("namePrefix".to_owned(), Transformer::Prefix(affix));
+    }
+    if !kustomization.name_suffix.is_empty() {
+        let affix = Affix {
+            text: Cow::Borrowed(&kustomization.name_suffix),
+            specs: Cow::Borrowed(&configuration.name_suffix),
+        };
+        add("nameSuffix".to_owned(), Transformer::Suffix(affix));
+    }
+    for (index, entry) in kustomization.labels.iter().enumerate() {
+        let place = Place::new(kustomization, format!("labels[{index}]"));
+        let entries = labels::entries(entry, &place, configuration)?;
+        add(place.field, Transformer::Labels(entries));
+    }
+    if !kustomization.labels.is_empty() || !kustomization.common_labels.is_empty() {
+        let entries = Entries {
+            entries: Cow::Borrowed(&kustomization.common_labels),
+            specs: Cow::Borrowed(&configuration.selectors),
+        };
+        add("commonLabels".to_owned(), Transformer::Labels(entries));
+    }
+    if !kustomization.common_annotations.is_empty() {
+        let entries = Entries {
+            entries: Cow::Borrowed(&kustomization.common_annotations),
+            specs: Cow::Borrowed(&configuration.annotations),
+        };
+        add("commonAnnotations".to_owned(), Transformer::Annotations(entries));
+    }
+    for replicas in &kustomization.replicas {
+        let count = ReplicaCount {
+            replicas: Cow::Borrowed(replicas),
+            specs: Cow::Borrowed(&configuration.replicas),
+        };
+        add(replicas.field.clone(), Transformer::Replicas(count));
+    }
+    for image in &kustomization.images {
+        let tag = ImageTag {
+            image: Cow::Borrowed(image),
+            specs: Cow::Borrowed(&configuration.images),
+        };
+        add(image.field.clone(), Transformer::Image(tag));
+    }
+    Ok(steps)
 }
 
 /// Runs `set` on the fields of an object that some specs lead to.
@@ -71,21 +215,5 @@ fn replace_scalar(field: &mut Value, path: &str, scalar: Value) -> Result<(), Fi
             *field = scalar;
             Ok(())
         }
-    }
-}
-
-/// The error of a transformation, with the object it could not work on.
-fn failed(
-    kustomization: &Kustomization,
-    field: &str,
-    resource: &Resource,
-    problem: FieldProblem,
-) -> BuildError {
-    BuildError::Transformation {
-        file: kustomization.file.clone(),
-        transformation: field.to_owned(),
-        object: resource.id().to_string(),
-        path: problem.path,
-        problem: problem.problem,
     }
 }

@@ -5,7 +5,7 @@ use manifest_yaml::{Mapping, Number, Value};
 use crate::BuildError;
 
 /// The fields of a map that have not been taken yet. As in Go, `null` is the same as nothing.
-pub(super) struct Fields<'file> {
+pub(crate) struct Fields<'file> {
     file: &'file str,
     /// The path to the map; empty for the document.
     path: String,
@@ -13,7 +13,7 @@ pub(super) struct Fields<'file> {
 }
 
 impl<'file> Fields<'file> {
-    pub(super) fn of_document(file: &'file str, document: Value) -> Result<Self, BuildError> {
+    pub(crate) fn of_document(file: &'file str, document: Value) -> Result<Self, BuildError> {
         Self::of_map(file, String::new(), document)
     }
 
@@ -25,7 +25,7 @@ impl<'file> Fields<'file> {
     }
 
     /// The full path of a field.
-    pub(super) fn path_of(&self, field: &str) -> String {
+    pub(crate) fn path_of(&self, field: &str) -> String {
         match self.path.as_str() {
             "" => field.to_owned(),
             path => format!("{path}.{field}"),
@@ -33,11 +33,11 @@ impl<'file> Fields<'file> {
     }
 
     /// Whether there is no field that says anything; an empty string does not.
-    pub(super) fn say_nothing(&self) -> bool {
+    pub(crate) fn say_nothing(&self) -> bool {
         self.entries.values().all(is_nothing)
     }
 
-    pub(super) fn string(&mut self, field: &str) -> Result<Option<String>, BuildError> {
+    pub(crate) fn string(&mut self, field: &str) -> Result<Option<String>, BuildError> {
         let string = |path, value| match value {
             Value::String(text) => Ok(text),
             other => Err(type_error(self.file, path, "a string", &other)),
@@ -48,7 +48,7 @@ impl<'file> Fields<'file> {
     }
 
     /// A flag; `false` where it is missing.
-    pub(super) fn flag(&mut self, field: &str) -> Result<bool, BuildError> {
+    pub(crate) fn flag(&mut self, field: &str) -> Result<bool, BuildError> {
         match self.take(field) {
             None => Ok(false),
             Some((_, Value::Bool(value))) => Ok(value),
@@ -56,7 +56,7 @@ impl<'file> Fields<'file> {
         }
     }
 
-    pub(super) fn integer(&mut self, field: &str) -> Result<Option<i64>, BuildError> {
+    pub(crate) fn integer(&mut self, field: &str) -> Result<Option<i64>, BuildError> {
         match self.take(field) {
             None => Ok(None),
             Some((_, Value::Number(Number::Integer(value)))) => Ok(Some(value)),
@@ -64,7 +64,7 @@ impl<'file> Fields<'file> {
         }
     }
 
-    pub(super) fn strings(&mut self, field: &str) -> Result<Vec<String>, BuildError> {
+    pub(crate) fn strings(&mut self, field: &str) -> Result<Vec<String>, BuildError> {
         let file = self.file;
         let string = |(path, value)| match value {
             Value::String(text) => Ok(text),
@@ -73,14 +73,14 @@ impl<'file> Fields<'file> {
         self.items(field)?.map(string).collect()
     }
 
-    pub(super) fn maps(&mut self, field: &str) -> Result<Vec<Self>, BuildError> {
+    pub(crate) fn maps(&mut self, field: &str) -> Result<Vec<Self>, BuildError> {
         let file = self.file;
         self.items(field)?
             .map(|(path, value)| Self::of_map(file, path, value))
             .collect()
     }
 
-    pub(super) fn map(&mut self, field: &str) -> Result<Option<Self>, BuildError> {
+    pub(crate) fn map(&mut self, field: &str) -> Result<Option<Self>, BuildError> {
         let file = self.file;
         self.take(field)
             .map(|(path, value)| Self::of_map(file, path, value))
@@ -88,7 +88,7 @@ impl<'file> Fields<'file> {
     }
 
     /// A map of strings, in any order; `null` is an empty string.
-    pub(super) fn string_map(&mut self, field: &str) -> Result<Vec<(String, String)>, BuildError> {
+    pub(crate) fn string_map(&mut self, field: &str) -> Result<Vec<(String, String)>, BuildError> {
         let Some(map) = self.map(field)? else {
             return Ok(Vec::new());
         };
@@ -102,7 +102,7 @@ impl<'file> Fields<'file> {
     }
 
     /// Refuses a field that the engine does not have, unless it is there without saying anything.
-    pub(super) fn unsupported(&mut self, field: &str, instead: &'static str) -> Result<(), BuildError> {
+    pub(crate) fn unsupported(&mut self, field: &str, instead: &'static str) -> Result<(), BuildError> {
         let says_nothing =
             |value: &Value| is_nothing(value) || value.as_sequence().is_some_and(<[_]>::is_empty);
         match self.take(field) {
@@ -116,7 +116,7 @@ impl<'file> Fields<'file> {
     }
 
     /// Refuses what has not been taken.
-    pub(super) fn finish(self) -> Result<(), BuildError> {
+    pub(crate) fn finish(self) -> Result<(), BuildError> {
         match self.entries.keys().next() {
             None => Ok(()),
             Some(field) => Err(BuildError::UnknownField {
@@ -126,7 +126,7 @@ impl<'file> Fields<'file> {
         }
     }
 
-    pub(super) fn value_error(&self, field: &str, problem: impl Into<String>) -> BuildError {
+    pub(crate) fn value_error(&self, field: &str, problem: impl Into<String>) -> BuildError {
         BuildError::FieldValue {
             file: self.file.to_owned(),
             field: self.path_of(field),

@@ -1,30 +1,21 @@
 //! `commonAnnotations`
 
-use super::{failed, insert_all, visit_fields};
+use super::{Entries, Place, insert_all, visit_fields};
 use crate::BuildError;
-use crate::configuration::Configuration;
 use crate::field_spec::Shape;
-use crate::kustomization::Kustomization;
 use crate::resources::Resources;
 
-/// Adds `commonAnnotations` to objects and pod templates (kustomize's `AnnotationsTransformer`).
+/// Adds annotations to objects and pod templates (kustomize's `AnnotationsTransformer`).
 pub(super) fn add_annotations(
-    kustomization: &Kustomization,
-    configuration: &Configuration,
+    Entries { entries, specs }: &Entries<'_>,
+    place: &Place,
     resources: &mut Resources,
 ) -> Result<(), BuildError> {
-    let annotations = &kustomization.common_annotations;
-    if annotations.is_empty() {
-        return Ok(());
-    }
     for resource in resources.iter_mut() {
-        visit_fields(
-            resource,
-            &configuration.annotations,
-            Shape::Map,
-            &mut |map, path| insert_all(map, path, annotations),
-        )
-        .map_err(|problem| failed(kustomization, "commonAnnotations", resource, problem))?;
+        visit_fields(resource, specs, Shape::Map, &mut |map, path| {
+            insert_all(map, path, entries)
+        })
+        .map_err(|problem| place.failed(resource, problem))?;
     }
     Ok(())
 }

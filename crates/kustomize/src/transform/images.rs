@@ -1,13 +1,14 @@
 //! `images`
 
+use std::borrow::Cow;
+
 use manifest_yaml::{Mapping, Value};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{failed, visit_fields};
+use super::{Place, Specs, visit_fields};
 use crate::BuildError;
-use crate::configuration::Configuration;
-use crate::field_spec::{FieldProblem, Shape};
-use crate::kustomization::{Image, Kustomization};
+use crate::field_spec::{FieldProblem, FieldSpec, Shape};
+use crate::kustomization::Image;
 use crate::resource::Resource;
 use crate::resources::Resources;
 
@@ -17,25 +18,25 @@ const TAG_AND_DIGEST: &str = r"(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z
 /// Fields that hold containers wherever they are.
 const CONTAINERS: [&str; 2] = ["containers", "initContainers"];
 
+/// What to make of the images of one name.
+pub(crate) struct ImageTag<'a> {
+    pub(crate) image: Cow<'a, Image>,
+    pub(crate) specs: Specs<'a>,
+}
+
 /// Sets the images of containers and image volumes (kustomize's `ImageTagTransformer`).
 pub(super) fn set_images(
-    kustomization: &Kustomization,
-    configuration: &Configuration,
+    ImageTag { image, specs }: &ImageTag<'_>,
+    place: &Place,
     resources: &mut Resources,
 ) -> Result<(), BuildError> {
-    for image in &kustomization.images {
-        let pattern = pattern(&image.name).ok_or_else(|| BuildError::FieldValue {
-            file: kustomization.file.clone(),
-            field: format!("{}.name", image.field),
-            problem: "is not a regular expression, so it would never match".to_owned(),
-        })?;
-        for resource in resources
-            .iter_mut()
-            .filter(|resource| resource.kind() != "CustomResourceDefinition")
-        {
-            set_image(resource, image, &pattern, configuration)
-                .map_err(|problem| failed(kustomization, &image.field, resource, problem))?;
-        }
+    let pattern = pattern(&image.name)
+        .ok_or_else(|| place.value_error("name", "is not a regular expression, so it would never match"))?;
+    for resource in resources
+        .iter_mut()
+        .filter(|resource| resource.kind() != "CustomResourceDefinition")
+    {
+        set_image(resource, image, &pattern, specs).map_err(|problem| place.failed(resource, problem))?;
     }
     Ok(())
 }
@@ -54,17 +55,14 @@ fn set_image(
     resource: &mut Resource,
     image: &Image,
     pattern: &Regex,
-    configuration: &Configuration,
+    specs: &[FieldSpec],
 ) -> Result<(), FieldProblem> {
     visit_containers(resource.value_mut(), "", &mut |field, path| {
         update(field, path, image, pattern)
     })?;
-    visit_fields(
-        resource,
-        &configuration.images,
-        Shape::Never,
-        &mut |field, path| update(field, path, image, pattern),
-    )
+    visit_fields(resource, specs, Shape::Never, &mut |field, path| {
+        update(field, path, image, pattern)
+    })
 }
 
 type Update<'a> = dyn FnMut(&mut Value, &str) -> Result<(), FieldProblem> + 'a;
