@@ -8,8 +8,8 @@ pub(crate) use hash::append_content_hash;
 use manifest_yaml::{Mapping, Sensitive, Value};
 
 use crate::BuildError;
-use crate::build::Folder;
 use crate::encoding::base64_lines;
+use crate::folder::Folder;
 use crate::kustomization::{ConfigMapGenerator, SecretGenerator};
 use crate::resource::Resource;
 use source::Content;

@@ -6,6 +6,7 @@ use manifest_yaml::Value;
 
 use crate::BuildError;
 use crate::field_spec::{FieldSpec, Missing};
+use crate::replacement::{self, ReplacementField};
 use crate::resource::{Behavior, ContentHash, KindSelector};
 pub(crate) use fields::Fields;
 
@@ -23,7 +24,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
         "write the patched fields into the resource",
     ),
     ("patchesJson6902", "write the patched fields into the resource"),
-    ("replacements", "write the replaced fields into the resource"),
     ("vars", "write the values into the resource"),
     (
         "configurations",
@@ -83,6 +83,7 @@ pub(crate) struct Kustomization {
     pub(crate) common_annotations: Vec<(String, String)>,
     pub(crate) replicas: Vec<Replicas>,
     pub(crate) images: Vec<Image>,
+    pub(crate) replacements: Vec<ReplacementField>,
     pub(crate) sort: Option<Sort>,
 }
 
@@ -212,6 +213,7 @@ impl Kustomization {
             common_annotations: fields.string_map("commonAnnotations")?,
             replicas: read_replicas(&mut fields)?,
             images,
+            replacements: replacement::read(&mut fields)?,
             sort: read_sort(&mut fields)?,
         };
         fields.finish()?;

@@ -6,6 +6,7 @@ use manifest_yaml::{Mapping, Value};
 
 use crate::BuildError;
 use crate::cluster_scoped::is_cluster_scoped;
+use crate::scalar::Text;
 
 /// The namespace of namespaced objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -117,24 +118,9 @@ impl Resource {
         let Value::Mapping(mut value) = document else {
             return Err(refuse("the document", "is not a map"));
         };
-        required(&value, "kind").map_err(|problem| refuse("kind", problem))?;
-        optional(&value, "apiVersion").map_err(|problem| refuse("apiVersion", problem))?;
-        let unnamed = text(&value, "kind").ends_with("List");
-        match value.get_mut("metadata") {
-            Some(Value::Mapping(metadata)) => {
-                if unnamed {
-                    optional(metadata, "name").map_err(|problem| refuse("metadata.name", problem))?;
-                } else {
-                    required(metadata, "name").map_err(|problem| refuse("metadata.name", problem))?;
-                }
-                optional(metadata, "namespace").map_err(|problem| refuse("metadata.namespace", problem))?;
-                check_annotations(metadata)
-                    .map_err(|(key, problem)| refuse(&format!("metadata.annotations.{key}"), problem))?;
-            }
-            None | Some(Value::Null) if unnamed => {}
-            None | Some(Value::Null) => return Err(refuse("metadata.name", "is missing")),
-            Some(_) => return Err(refuse("metadata", "is not a map")),
-        }
+        check_identity(&value).map_err(|(field, problem)| refuse(field, problem))?;
+        check_annotations(&mut value)
+            .map_err(|(key, problem)| refuse(&format!("metadata.annotations.{key}"), problem))?;
         if let Some(path) = merge_key(&value, &mut Vec::new()) {
             return Err(refuse(
                 &path,
@@ -223,6 +209,12 @@ impl Resource {
         }
     }
 
+    /// Whether it still has a kind and a name that anybody may read, after something wrote into it; an error is a field
+    /// and what is wrong with it.
+    pub(crate) fn check_identity(&self) -> Result<(), (&'static str, &'static str)> {
+        check_identity(&self.value)
+    }
+
     /// What it was called in the file it comes from.
     pub(crate) fn original_id(&self) -> Id {
         self.previous.first().cloned().unwrap_or_else(|| self.id())
@@ -231,6 +223,15 @@ impl Resource {
     /// Remembers what it is called before that changes.
     pub(crate) fn remember_id(&mut self) {
         self.previous.push(self.id());
+    }
+
+    /// Makes strings of the annotations that replacements and vars made something else of.
+    pub(crate) fn spell_annotations(&mut self) -> Result<(), BuildError> {
+        check_annotations(&mut self.value).map_err(|(key, problem)| BuildError::NotAnObject {
+            file: self.file.clone(),
+            field: format!("metadata.annotations.{key}"),
+            problem,
+        })
     }
 
     /// Drops what kustomize drops when it prints: an `annotations` map without entries.
@@ -255,6 +256,22 @@ impl Resource {
         if let Value::Mapping(metadata) = metadata {
             metadata.insert(key, text.into());
         }
+    }
+}
+
+fn check_identity(object: &Mapping) -> Result<(), (&'static str, &'static str)> {
+    required(object, "kind").map_err(|problem| ("kind", problem))?;
+    optional(object, "apiVersion").map_err(|problem| ("apiVersion", problem))?;
+    let unnamed = text(object, "kind").ends_with("List");
+    match object.get("metadata") {
+        Some(Value::Mapping(metadata)) => {
+            let name = if unnamed { optional } else { required };
+            name(metadata, "name").map_err(|problem| ("metadata.name", problem))?;
+            optional(metadata, "namespace").map_err(|problem| ("metadata.namespace", problem))
+        }
+        None | Some(Value::Null) if unnamed => Ok(()),
+        None | Some(Value::Null) => Err(("metadata.name", "is missing")),
+        Some(_) => Err(("metadata", "is not a map")),
     }
 }
 
@@ -301,17 +318,19 @@ fn merge_key_below<'a>(value: &'a Value, walked: &mut Vec<&'a str>) -> Option<St
     }
 }
 
-/// kustomize turns every annotation into a string as it was spelt, which a resolved value no longer knows; Kubernetes
-/// takes only strings anyway.
-fn check_annotations(metadata: &Mapping) -> Result<(), (String, &'static str)> {
-    let annotations = match metadata.get("annotations") {
+/// Makes strings of all annotations, as kustomize does, and refuses those by which it talks to itself.
+fn check_annotations(object: &mut Mapping) -> Result<(), (String, &'static str)> {
+    let metadata = object.get_mut("metadata").and_then(Value::as_mapping_mut);
+    let annotations = match metadata.and_then(|metadata| metadata.get_mut("annotations")) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Mapping(annotations)) => annotations,
         Some(_) => return Err((String::new(), "is not a map")),
     };
-    for (key, value) in annotations.iter() {
+    for (key, value) in annotations.iter_mut() {
         if !matches!(value, Value::String(_) | Value::Sensitive(_)) {
-            return Err((key.to_owned(), "is not a string; put it in quotes"));
+            *value = Text::of(value)
+                .map_err(|problem| (key.to_owned(), problem))?
+                .into_string();
         }
         if INTERNAL_ANNOTATIONS.contains(&key) || key.starts_with(INTERNAL_ANNOTATION_PREFIX) {
             return Err((key.to_owned(), "is reserved for kustomize itself"));

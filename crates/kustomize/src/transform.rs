@@ -11,13 +11,16 @@ mod replicas;
 pub(crate) use name_reference::follow_renames;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use manifest_yaml::Value;
 
 use crate::BuildError;
 use crate::configuration::Configuration;
 use crate::field_spec::{FieldProblem, FieldSpec, Set, Shape};
+use crate::folder::Folder;
 use crate::kustomization::Kustomization;
+use crate::replacement::{self, Replacement};
 use crate::resource::Resource;
 use crate::resources::Resources;
 pub(crate) use images::ImageTag;
@@ -43,6 +46,7 @@ pub(crate) enum Transformer<'a> {
     Annotations(Entries<'a>),
     Replicas(ReplicaCount<'a>),
     Image(ImageTag<'a>),
+    Replacements(Vec<Rc<Replacement>>),
 }
 
 impl Transformer<'_> {
@@ -56,6 +60,7 @@ impl Transformer<'_> {
             Self::Annotations(entries) => annotations::add_annotations(entries, place, resources),
             Self::Replicas(count) => replicas::set_replicas(count, place, resources),
             Self::Image(image) => images::set_images(image, place, resources),
+            Self::Replacements(replacements) => replacement::replace(replacements, resources),
         }
     }
 
@@ -69,6 +74,7 @@ impl Transformer<'_> {
             Self::Annotations(_) => "AnnotationsTransformer",
             Self::Replicas(_) => "ReplicaCountTransformer",
             Self::Image(_) => "ImageTagTransformer",
+            Self::Replacements(_) => "ReplacementTransformer",
         }
     }
 }
@@ -116,6 +122,7 @@ pub(crate) type Step<'a> = (Place, Transformer<'a>);
 /// of its `kusttarget_configplugin.go`).
 pub(crate) fn steps<'a>(
     kustomization: &'a Kustomization,
+    folder: &Folder<'_>,
     configuration: &'a Configuration,
 ) -> Result<Vec<Step<'a>>, BuildError> {
     let mut steps = Vec::new();
@@ -175,6 +182,10 @@ pub(crate) fn steps<'a>(
             specs: Cow::Borrowed(&configuration.images),
         };
         add(image.field.clone(), Transformer::Image(tag));
+    }
+    if !kustomization.replacements.is_empty() {
+        let replacements = replacement::load(&kustomization.replacements, folder)?;
+        add("replacements".to_owned(), Transformer::Replacements(replacements));
     }
     Ok(steps)
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 use crate::BuildError;
-use crate::build::Folder;
+use crate::folder::Folder;
 use crate::kustomization::{ConfigMapGenerator, Reference};
 use crate::path;
 use crate::tree;

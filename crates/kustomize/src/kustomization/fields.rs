@@ -17,11 +17,16 @@ impl<'file> Fields<'file> {
         Self::of_map(file, String::new(), document)
     }
 
-    fn of_map(file: &'file str, path: String, value: Value) -> Result<Self, BuildError> {
+    pub(crate) fn of_map(file: &'file str, path: String, value: Value) -> Result<Self, BuildError> {
         match value {
             Value::Mapping(entries) => Ok(Self { file, path, entries }),
             other => Err(type_error(file, path, "a map", &other)),
         }
+    }
+
+    /// The file, and the path to the map in it.
+    pub(crate) fn place(&self) -> (String, String) {
+        (self.file.to_owned(), self.path.clone())
     }
 
     /// The full path of a field.

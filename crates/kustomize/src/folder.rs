@@ -1,0 +1,245 @@
+//! The folder of a kustomization, and the files that it reads there.
+
+use manifest_yaml::{Limits, Schema, Value, from_yaml};
+
+use crate::build::MAX_OBJECTS;
+use crate::kustomization::{FILE_NAMES, Kustomization, Reference};
+use crate::resource::Resource;
+use crate::{BuildError, Content, EntryKind, Tree, path};
+
+/// The folder of a kustomization, from which its paths are read.
+pub(crate) struct Folder<'tree> {
+    tree: &'tree dyn Tree,
+    pub(crate) directory: String,
+    /// The path of the kustomization file.
+    pub(crate) file: String,
+}
+
+impl<'tree> Folder<'tree> {
+    pub(crate) fn open(tree: &'tree dyn Tree, directory: &str) -> Result<Self, BuildError> {
+        if tree.entry(directory) != Some(EntryKind::Directory) {
+            return Err(BuildError::NotADirectory {
+                directory: directory.to_owned(),
+            });
+        }
+        let within = |name: &str| path::join(directory, name).unwrap_or_default();
+        let mut files = FILE_NAMES
+            .iter()
+            .map(|name| within(name))
+            .filter(|file| tree.entry(file) == Some(EntryKind::File))
+            .collect::<Vec<_>>();
+        match (files.pop(), files.is_empty()) {
+            (None, _) => Err(BuildError::NoKustomization {
+                directory: directory.to_owned(),
+            }),
+            (Some(file), true) => Ok(Self {
+                tree,
+                directory: directory.to_owned(),
+                file,
+            }),
+            (Some(last), false) => {
+                files.push(last);
+                Err(BuildError::SeveralKustomizations {
+                    directory: directory.to_owned(),
+                    files,
+                })
+            }
+        }
+    }
+
+    /// Reads the kustomization file; as kustomize does, with the rules that Kubernetes has for YAML.
+    pub(crate) fn kustomization(&self) -> Result<Kustomization, BuildError> {
+        match self.document(&self.file, Schema::Kubernetes)? {
+            None => Err(BuildError::EmptyKustomization {
+                file: self.file.clone(),
+            }),
+            Some(document) => Kustomization::read(&self.file, document),
+        }
+    }
+
+    /// A file that tells the engine what to do, with its path from the root: one document, which is not sealed.
+    pub(crate) fn settings(&self, reference: &Reference) -> Result<(String, Value), BuildError> {
+        let file = self.file_of(reference)?;
+        match self.document(&file, Schema::Kubernetes)? {
+            Some(document) => Ok((file, document)),
+            None => Err(BuildError::EmptyKustomization { file }),
+        }
+    }
+
+    /// The one document of a file, if it has one.
+    fn document(&self, file: &str, schema: Schema) -> Result<Option<Value>, BuildError> {
+        let bytes = match self.load(file)? {
+            Content::Plain(bytes) => bytes,
+            Content::Sensitive(_) => {
+                return Err(BuildError::SealedKustomization {
+                    file: file.to_owned(),
+                });
+            }
+        };
+        let mut documents = from_yaml(&bytes, schema, &Limits::default())
+            .map_err(|source| BuildError::Yaml {
+                file: file.to_owned(),
+                source,
+            })?
+            .into_iter();
+        match (documents.next(), documents.len()) {
+            (document, 0) => Ok(document.map(|document| document.value)),
+            (_, more) => Err(BuildError::SeveralDocuments {
+                file: file.to_owned(),
+                count: more + 1,
+            }),
+        }
+    }
+
+    /// The bytes of a file in or below the folder.
+    pub(crate) fn content(&self, field: &str, path: &str) -> Result<Content, BuildError> {
+        let reference = Reference {
+            field: field.to_owned(),
+            path: path.to_owned(),
+        };
+        self.load(&self.file_of(&reference)?)
+    }
+
+    /// The path from the root of a file in or below the folder.
+    fn file_of(&self, reference: &Reference) -> Result<String, BuildError> {
+        if path::is_remote(&reference.path) {
+            return Err(self.remote(reference));
+        }
+        let file = self.resolve(reference)?;
+        match self.tree.entry(&file) {
+            Some(EntryKind::File) => {
+                self.check_within(reference, &file)?;
+                Ok(file)
+            }
+            Some(EntryKind::Directory) => Err(self.path_error(reference, "it is a folder")),
+            None => Err(self.not_found(reference)),
+        }
+    }
+
+    pub(crate) fn field_error(&self, field: &str, problem: impl Into<String>) -> BuildError {
+        BuildError::FieldValue {
+            file: self.file.clone(),
+            field: field.to_owned(),
+            problem: problem.into(),
+        }
+    }
+
+    fn load(&self, file: &str) -> Result<Content, BuildError> {
+        self.tree.content(file).map_err(|source| BuildError::Tree {
+            file: file.to_owned(),
+            source,
+        })
+    }
+
+    /// The objects of a manifest file, lists unrolled.
+    pub(crate) fn objects(&self, file: &str) -> Result<Vec<Resource>, BuildError> {
+        let documents = self.tree.documents(file).map_err(|source| BuildError::Tree {
+            file: file.to_owned(),
+            source,
+        })?;
+        unroll(documents, file)?
+            .into_iter()
+            .map(|document| Resource::new(document, file))
+            .collect()
+    }
+
+    /// The path from the root that a path of the kustomization means.
+    pub(crate) fn resolve(&self, reference: &Reference) -> Result<String, BuildError> {
+        if reference.path.is_empty() {
+            return Err(self.path_error(reference, "it is empty"));
+        }
+        if reference.path.starts_with('/') {
+            return Err(self.path_error(reference, "it is absolute"));
+        }
+        path::join(&self.directory, &reference.path)
+            .ok_or_else(|| self.path_error(reference, "it leaves the tree"))
+    }
+
+    /// Files, other than folders, may not lie outside of the folder (`RestrictionRootOnly` of kustomize's
+    /// loadrestrictions.go).
+    pub(crate) fn check_within(&self, reference: &Reference, file: &str) -> Result<(), BuildError> {
+        if path::is_within(file, &self.directory) {
+            return Ok(());
+        }
+        Err(self.path_error(reference, "it is a file outside of the kustomization's folder"))
+    }
+
+    pub(crate) fn path_error(&self, reference: &Reference, problem: &'static str) -> BuildError {
+        BuildError::Path {
+            file: self.file.clone(),
+            field: reference.field.clone(),
+            path: reference.path.clone(),
+            problem,
+        }
+    }
+
+    pub(crate) fn remote(&self, reference: &Reference) -> BuildError {
+        BuildError::Remote {
+            file: self.file.clone(),
+            field: reference.field.clone(),
+            path: reference.path.clone(),
+        }
+    }
+
+    pub(crate) fn not_found(&self, reference: &Reference) -> BuildError {
+        BuildError::NotFound {
+            file: self.file.clone(),
+            field: reference.field.clone(),
+            path: reference.path.clone(),
+        }
+    }
+
+    pub(crate) fn check_limit(
+        &self,
+        what: &'static str,
+        count: usize,
+        limit: usize,
+    ) -> Result<(), BuildError> {
+        if count <= limit {
+            return Ok(());
+        }
+        Err(BuildError::Limit {
+            file: self.file.clone(),
+            what,
+            limit,
+        })
+    }
+}
+
+/// Replaces every list by its items, which come after everything else (`inlineAnyEmbeddedLists` of kustomize's
+/// resource/factory.go). A list without `items` is an object like others.
+fn unroll(documents: Vec<Value>, file: &str) -> Result<Vec<Value>, BuildError> {
+    let mut queue = std::collections::VecDeque::from(documents);
+    let mut objects = Vec::new();
+    while let Some(mut document) = queue.pop_front() {
+        match &mut document {
+            Value::Null => {}
+            Value::Mapping(map) if map.is_empty() => {}
+            Value::Mapping(map) if is_list(map) => match map.remove("items") {
+                Some(Value::Sequence(items)) => queue.extend(items),
+                Some(Value::Null) => {}
+                _ => {
+                    return Err(BuildError::NotAnObject {
+                        file: file.to_owned(),
+                        field: "items".to_owned(),
+                        problem: "is not a list",
+                    });
+                }
+            },
+            _ => objects.push(document),
+        }
+        if objects.len() + queue.len() > MAX_OBJECTS {
+            return Err(BuildError::Limit {
+                file: file.to_owned(),
+                what: "objects",
+                limit: MAX_OBJECTS,
+            });
+        }
+    }
+    Ok(objects)
+}
+
+fn is_list(map: &manifest_yaml::Mapping) -> bool {
+    let kind = map.get("kind").and_then(Value::as_str).unwrap_or_default();
+    kind.ends_with("List") && map.contains_key("items")
+}
