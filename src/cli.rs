@@ -110,6 +110,10 @@ pub struct Console<'a> {
     pub output: &'a mut dyn Write,
     /// Whether it understands colours.
     pub colour: bool,
+    /// Standard error: what is said beside the results.
+    pub errors: &'a mut dyn Write,
+    /// Whether standard error is a terminal, so that somebody may watch.
+    pub watched: bool,
 }
 
 /// How the process ends.

@@ -27,9 +27,12 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("failed to start: {error}"), Exit::Unusable),
     };
     let mut output = io::stdout().lock();
+    let mut errors = io::stderr();
     let mut console = Console {
         output: &mut output,
         colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        watched: errors.is_terminal(),
+        errors: &mut errors,
     };
     let outcome = runtime.block_on(cli.run(&mut console));
     // What still runs is not worth waiting for: intents are on disk, messages in the outbox.

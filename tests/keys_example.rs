@@ -52,8 +52,13 @@ fn the_recipients_are_some() {
 #[test]
 fn the_creation_rule_seals_the_data_of_secrets_for_the_recipient() {
     let rules = CreationRules::parse(&text(FILE_NAME), &Limits::default()).unwrap();
-    let rule = rules.find("app/db.secret.yaml").unwrap();
-    let named: Vec<String> = rule.recipients().iter().map(ToString::to_string).collect();
+    let rule = rules.find("app/db.secret.yaml").unwrap().unwrap();
+    let named: Vec<String> = rule
+        .recipients()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(named, recipients());
     let Rule::EncryptedRegex(regex) = rule.rule() else {
         panic!("the rule is not encrypted_regex");
@@ -62,7 +67,7 @@ fn the_creation_rule_seals_the_data_of_secrets_for_the_recipient() {
     for key in ["data", "stringData", "metadata", "database"] {
         assert_eq!(regex.is_match(key), documented.is_match(key), "{key}");
     }
-    assert!(rules.find("app/deployment.yaml").is_none());
+    assert!(rules.find("app/deployment.yaml").unwrap().is_none());
 }
 
 #[test]

@@ -1,9 +1,16 @@
 //! `fluxops secrets`: SOPS files, with sops's flags and habits.
 
+mod batch;
 mod config;
 mod decrypt;
 mod encrypt;
 mod file;
+mod sealing;
+mod sops_only;
+mod tree_path;
+mod write;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -13,23 +20,31 @@ use super::{CommandError, Console, Exit};
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: SecretsCommand,
+    /// Creation rules [default: the nearest .sops.yaml, from the current folder upwards]
+    #[arg(long, value_name = "FILE", env = "SOPS_CONFIG", global = true)]
+    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum SecretsCommand {
     /// Seal files for the recipients in `.sops.yaml`, or for those given
-    #[command(
-        after_help = "Example: fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml"
-    )]
-    Encrypt(encrypt::Arguments),
+    #[command(after_help = "Examples:\n  \
+            fluxops secrets encrypt -i secret.yaml\n  \
+            fluxops secrets encrypt -i --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml\n  \
+            kubectl create secret … -o yaml | fluxops secrets encrypt --filename-override secret.yaml --output secret.yaml")]
+    Encrypt(Box<encrypt::Arguments>),
     /// Open sealed files and print them
-    #[command(after_help = "Example: fluxops secrets decrypt --age-key-file keys.txt secret.yaml")]
+    #[command(after_help = "Examples:\n  \
+            fluxops secrets decrypt --age-key-file keys.txt secret.yaml\n  \
+            fluxops secrets decrypt --extract '[\"stringData\"][\"password\"]' secret.yaml\n  \
+            git show HEAD:secret.yaml | fluxops secrets decrypt --input-type yaml")]
     Decrypt(decrypt::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    let config = arguments.config.as_deref();
     match &arguments.command {
-        SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, console),
+        SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, config, console),
         SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
     }
 }

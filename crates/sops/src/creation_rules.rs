@@ -16,16 +16,35 @@ const MAX_MERGE_DEPTH: usize = 16;
 
 /// The `creation_rules` of a `.sops.yaml`. Its other parts (`destination_rules`, `stores`, and whatever holds YAML
 /// anchors) have nothing to say here.
+///
+/// As in sops, a rule that is at fault counts only for the files that it is picked for: one with keys of a cloud does
+/// not stop the others.
 #[derive(Debug, Clone)]
-pub struct CreationRules(Vec<CreationRule>);
+pub struct CreationRules(Vec<Entry>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    /// `None` matches every file.
+    path_regex: Result<Option<GoRegex>, CreationRulesError>,
+    rule: Result<CreationRule, CreationRulesError>,
+}
 
 /// One creation rule: for files whose path matches, what to encrypt for whom.
 #[derive(Debug, Clone)]
 pub struct CreationRule {
-    path_regex: Option<GoRegex>,
-    recipients: RecipientGroups,
+    reach: Reach,
+    recipients: Result<RecipientGroups, CreationRulesError>,
     rule: Rule,
     mac_scope: MacScope,
+}
+
+/// For which files a creation rule is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that its `path_regex` matches.
+    Named,
+    /// All that no earlier rule is for: it has no `path_regex`.
+    Any,
 }
 
 /// Why a `.sops.yaml` is refused. Rules are counted from 0.
@@ -104,7 +123,7 @@ pub enum CreationRulesError {
 }
 
 impl CreationRules {
-    /// Reads a `.sops.yaml`. All rules are checked, those that will not match included.
+    /// Reads a `.sops.yaml`.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, CreationRulesError> {
         // sops reads this file into typed fields; the Kubernetes schema does the same for all of them.
         let documents =
@@ -123,7 +142,14 @@ impl CreationRules {
         };
         let rules = rules.iter().enumerate().map(|(index, rule)| {
             let name = format!("creation_rules[{index}]");
-            CreationRule::parse(&Fields::of(&name, rule)?)
+            let fields = Fields::of(&name, rule)?;
+            let path_regex = fields.regex("path_regex");
+            let reach = match path_regex {
+                Ok(None) => Reach::Any,
+                _ => Reach::Named,
+            };
+            let rule = CreationRule::parse(&fields, reach);
+            Ok(Entry { path_regex, rule })
         });
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
@@ -134,18 +160,27 @@ impl CreationRules {
     }
 
     /// The first rule for a file. Its path is relative to the folder of `.sops.yaml` if it is below that folder, else
-    /// absolute; separated by slashes.
-    pub fn find(&self, path: &str) -> Option<&CreationRule> {
-        self.0
-            .iter()
-            .find(|rule| rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(path)))
+    /// absolute; separated by slashes. The error is that of the rule, or of a pattern before it.
+    pub fn find(&self, path: &str) -> Result<Option<&CreationRule>, CreationRulesError> {
+        for entry in &self.0 {
+            let path_regex = entry.path_regex.as_ref().map_err(Clone::clone)?;
+            if path_regex.as_ref().is_none_or(|regex| regex.is_match(path)) {
+                return entry.rule.as_ref().map(Some).map_err(Clone::clone);
+            }
+        }
+        Ok(None)
     }
 }
 
 impl CreationRule {
-    /// For whom files are sealed; at least one.
-    pub fn recipients(&self) -> &RecipientGroups {
-        &self.recipients
+    /// For which files it is.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// For whom files are sealed; at least one. The error is for keys that cannot be sealed for.
+    pub fn recipients(&self) -> Result<&RecipientGroups, CreationRulesError> {
+        self.recipients.as_ref().map_err(Clone::clone)
     }
 
     /// What is sealed in them.
@@ -158,26 +193,18 @@ impl CreationRule {
         self.mac_scope
     }
 
-    fn parse(fields: &Fields<'_>) -> Result<Self, CreationRulesError> {
-        fields.refuse_others(&[
-            "path_regex",
-            "age",
-            "key_groups",
-            "shamir_threshold",
-            "mac_only_encrypted",
-            "unencrypted_suffix",
-            "encrypted_suffix",
-            "unencrypted_regex",
-            "encrypted_regex",
-        ])?;
+    fn parse(fields: &Fields<'_>, reach: Reach) -> Result<Self, CreationRulesError> {
+        fields.refuse_unknown(&[RULE_FIELDS.as_slice(), &FOREIGN_KEYS].concat())?;
         let mac_scope = match fields.get("mac_only_encrypted") {
             None | Some(Value::Bool(false)) => MacScope::AllValues,
             Some(Value::Bool(true)) => MacScope::SealedValues,
             Some(_) => return Err(fields.wrong_type("mac_only_encrypted", "a boolean")),
         };
         Ok(Self {
-            path_regex: fields.regex("path_regex")?,
-            recipients: parse_recipients(fields)?,
+            reach,
+            recipients: fields
+                .refuse_foreign_keys()
+                .and_then(|()| parse_recipients(fields)),
             rule: parse_rule(fields)?,
             mac_scope,
         })
@@ -191,6 +218,12 @@ fn parse_rule(fields: &Fields<'_>) -> Result<Rule, CreationRulesError> {
         suffix("encrypted_suffix")?.map(Rule::EncryptedSuffix),
         fields.regex("unencrypted_regex")?.map(Rule::UnencryptedRegex),
         fields.regex("encrypted_regex")?.map(Rule::EncryptedRegex),
+        fields
+            .regex("unencrypted_comment_regex")?
+            .map(Rule::UnencryptedCommentRegex),
+        fields
+            .regex("encrypted_comment_regex")?
+            .map(Rule::EncryptedCommentRegex),
     ];
     let mut found = candidates.into_iter().flatten();
     match (found.next(), found.next()) {
@@ -244,7 +277,8 @@ fn parse_key_group(
     recipients: &mut Vec<AgeRecipient>,
 ) -> Result<(), CreationRulesError> {
     let fields = Fields::of(name, group)?;
-    fields.refuse_others(&["merge", "age"])?;
+    fields.refuse_unknown(&[["merge", "age"].as_slice(), &FOREIGN_KEYS].concat())?;
+    fields.refuse_foreign_keys()?;
     if depth > MAX_MERGE_DEPTH {
         return Err(CreationRulesError::Unsupported {
             field: format!("{name}.merge, so many levels deep"),
@@ -281,8 +315,23 @@ fn parse_age(fields: &Fields<'_>, recipients: &mut Vec<AgeRecipient>) -> Result<
     Ok(())
 }
 
-/// Fields of sops that mean something this crate cannot do.
-const UNSUPPORTED: [&str; 10] = [
+/// The fields of a creation rule, but for [`FOREIGN_KEYS`].
+const RULE_FIELDS: [&str; 11] = [
+    "path_regex",
+    "age",
+    "key_groups",
+    "shamir_threshold",
+    "mac_only_encrypted",
+    "unencrypted_suffix",
+    "encrypted_suffix",
+    "unencrypted_regex",
+    "encrypted_regex",
+    "unencrypted_comment_regex",
+    "encrypted_comment_regex",
+];
+
+/// Fields that name keys which files cannot be sealed for here, or belong to such keys.
+const FOREIGN_KEYS: [&str; 8] = [
     "kms",
     "aws_profile",
     "pgp",
@@ -291,8 +340,6 @@ const UNSUPPORTED: [&str; 10] = [
     "azure_keyvault",
     "hc_vault",
     "hc_vault_transit_uri",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
 ];
 
 /// A map with a name for errors. Null and empty values count as not there, as in Go.
@@ -323,19 +370,22 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn refuse_others(&self, known: &[&str]) -> Result<(), CreationRulesError> {
-        for key in self.mapping.keys() {
-            if known.contains(&key) || self.get(key).is_none() {
-                continue;
-            }
-            let field = self.path(key);
-            return Err(if UNSUPPORTED.contains(&key) {
-                CreationRulesError::Unsupported { field }
-            } else {
-                CreationRulesError::UnknownField { field }
-            });
-        }
-        Ok(())
+    fn refuse_unknown(&self, known: &[&str]) -> Result<(), CreationRulesError> {
+        let unknown = |key: &&str| !known.contains(key) && self.get(key).is_some();
+        self.mapping.keys().find(unknown).map_or(Ok(()), |key| {
+            Err(CreationRulesError::UnknownField {
+                field: self.path(key),
+            })
+        })
+    }
+
+    fn refuse_foreign_keys(&self) -> Result<(), CreationRulesError> {
+        let there = |key: &&&str| self.get(key).is_some();
+        FOREIGN_KEYS.iter().find(there).map_or(Ok(()), |key| {
+            Err(CreationRulesError::Unsupported {
+                field: self.path(key),
+            })
+        })
     }
 
     fn get(&self, field: &str) -> Option<&'a Value> {
@@ -387,8 +437,12 @@ mod tests {
 
     fn recipients(text: &str) -> Vec<String> {
         let rules = parse(text).unwrap();
-        let rule = rules.find("any").unwrap();
-        rule.recipients().iter().map(ToString::to_string).collect()
+        let rule = rules.find("any").unwrap().unwrap();
+        rule.recipients()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -403,6 +457,7 @@ mod tests {
         let found = |path| {
             rules
                 .find(path)
+                .unwrap()
                 .map(|rule| (rule.rule().field(), rule.mac_scope()))
         };
         assert_eq!(
@@ -426,16 +481,23 @@ mod tests {
             parse("creation_rules: [{path_regex: ^a, age: AAA}]")
                 .unwrap()
                 .find("b")
+                .unwrap()
                 .is_none()
         );
-        assert!(parse("creation_rules: []").unwrap().find("b").is_none());
+        assert!(parse("creation_rules: []").unwrap().find("b").unwrap().is_none());
         assert!(parse("stores: {}").unwrap().is_empty());
         assert!(
             !parse("creation_rules: [{path_regex: ^a, age: AAA}]")
                 .unwrap()
                 .is_empty()
         );
-        assert!(parse("stores: {yaml: {indent: 2}}").unwrap().find("b").is_none());
+        assert!(
+            parse("stores: {yaml: {indent: 2}}")
+                .unwrap()
+                .find("b")
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
@@ -456,7 +518,16 @@ mod tests {
 
     #[test]
     fn several_key_groups_have_a_threshold() {
-        let groups = |text| parse(text).unwrap().find("any").unwrap().recipients().clone();
+        let groups = |text| {
+            parse(text)
+                .unwrap()
+                .find("any")
+                .unwrap()
+                .unwrap()
+                .recipients()
+                .unwrap()
+                .clone()
+        };
         let two = groups(
             "creation_rules: [{key_groups: [{age: [AAA]}, {age: [BBB]}, {age: [AAA, BBB]}], shamir_threshold: 2}]",
         );
@@ -485,7 +556,7 @@ mod tests {
                 "failed to read creation_rules[0]: it is not a map",
             ),
             (
-                "creation_rules: [{age: AAA}, {age: AAA, encrypted_regx: x}]",
+                "creation_rules: [{age: AAA, path_regex: never}, {age: AAA, encrypted_regx: x}]",
                 "failed to read creation_rules[1].encrypted_regx: there is no such field",
             ),
             (
@@ -493,8 +564,8 @@ mod tests {
                 "failed to apply creation_rules[0].pgp: it is not supported",
             ),
             (
-                "creation_rules: [{age: AAA, encrypted_comment_regex: x}]",
-                "failed to apply creation_rules[0].encrypted_comment_regex: it is not supported",
+                "creation_rules: [{age: AAA, encrypted_comment_regex: '('}]",
+                "failed to read creation_rules[0].encrypted_comment_regex",
             ),
             (
                 "creation_rules: [{key_groups: [{age: [AAA]}, {age: []}]}]",
@@ -513,7 +584,7 @@ mod tests {
                 "failed to apply creation_rules[0].key_groups[0].kms: it is not supported",
             ),
             (
-                "creation_rules: [{path_regex: x}]",
+                "creation_rules: [{path_regex: any}]",
                 "failed to use creation_rules[0]: it names no recipient",
             ),
             (
@@ -539,16 +610,48 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            assert_eq!(parse(text).err().unwrap().to_string(), expected, "{text}");
+            assert_eq!(refusal(text).to_string(), expected, "{text}");
         }
         let deep = format!(
             "creation_rules: [{{key_groups: [{}{{age: [AAA]}}{}]}}]",
             "{merge: [".repeat(MAX_MERGE_DEPTH + 1),
             "]}".repeat(MAX_MERGE_DEPTH + 1)
         );
-        assert!(matches!(
-            parse(&deep),
-            Err(CreationRulesError::Unsupported { .. })
-        ));
+        assert!(matches!(refusal(&deep), CreationRulesError::Unsupported { .. }));
+    }
+
+    /// Why a config, or what it says for a file, is refused.
+    fn refusal(text: &str) -> CreationRulesError {
+        let rules = match parse(text) {
+            Ok(rules) => rules,
+            Err(error) => return error,
+        };
+        match rules.find("any") {
+            Ok(rule) => rule.unwrap().recipients().err().unwrap(),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_rule_at_fault_counts_for_its_own_files_only() {
+        let rules = parse(
+            "creation_rules:\n\
+             - {path_regex: ^kms/, kms: 'arn:aws:kms:x', encrypted_regex: ^data$}\n\
+             - {path_regex: ^slip/, age: AAA, encrypted_regx: x}\n\
+             - {path_regex: ^age/, age: AAA}\n\
+             - {path_regex: '(', age: BBB}\n\
+             - {age: BBB}\n",
+        )
+        .unwrap();
+        let found = |path| rules.find(path).map(Option::unwrap);
+        assert!(found("age/a").unwrap().recipients().is_ok());
+        assert_eq!(found("age/a").unwrap().reach(), Reach::Named);
+        // What is sealed is known, for whom is not.
+        assert_eq!(found("kms/a").unwrap().rule().field(), "encrypted_regex");
+        assert!(found("kms/a").unwrap().recipients().is_err());
+        assert!(found("slip/a").is_err());
+        assert!(found("other").is_err());
+        let any = parse("creation_rules: [{age: AAA}]").unwrap();
+        assert_eq!(any.find("a").unwrap().unwrap().reach(), Reach::Any);
     }
 }

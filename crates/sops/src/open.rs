@@ -1,14 +1,15 @@
 //! From a sealed file to values.
 
-use manifest_yaml::syntax::{Anchors, Content, Document, Node};
+use manifest_yaml::syntax::{Anchors, Comment, Content, Document, Node};
 use manifest_yaml::{Limits, Mapping, Value};
 
 use crate::data_key::DataKeySource;
 use crate::error::{LeafError, OpenError, StructureError};
 use crate::format::{Format, Tree};
+use crate::rule::Rule;
 use crate::scalar::{Kind, Scalar};
-use crate::unseal::{Comments, Unsealed, find_payload, unseal};
-use crate::walk::{self, Step};
+use crate::unseal::{Comments, PAYLOAD_KEY, Unsealed, find_payload, unseal};
+use crate::walk::{self, Leaf, Place, Step, Visitor};
 
 /// A sealed file, opened and authenticated.
 pub struct Opened {
@@ -31,12 +32,53 @@ pub fn open(
         find_payload(&tree)?;
     }
     let unsealed = unseal(&tree, keys, Comments::Ignored)?;
+    build(&tree, &unsealed)
+}
+
+/// Reads a plain file into the values that it would have if it had been sealed and opened; none of them is sensitive.
+/// With [`Opened::write_as`] it is put into another format before it is sealed, as `sops encrypt --output-type` does.
+pub fn read_plain(plain: &[u8], format: Format, limits: &Limits) -> Result<Opened, OpenError> {
+    let text = str::from_utf8(plain).map_err(|_| OpenError::NotText)?;
+    if format == Format::Binary {
+        let mut payload = Mapping::new();
+        payload.insert(PAYLOAD_KEY, Value::String(text.to_owned()));
+        return Ok(Opened {
+            documents: vec![Value::Mapping(payload)],
+        });
+    }
+    let tree = format.parse(text, limits).map_err(OpenError::Parse)?;
+    walk::walk(&tree, &Rule::default(), &mut Structure)?;
+    build(
+        &tree,
+        &Unsealed {
+            leaves: Vec::new(),
+            comments: Vec::new(),
+        },
+    )
+}
+
+/// Looks at the structure alone.
+struct Structure;
+
+impl<'a> Visitor<'a> for Structure {
+    type Error = OpenError;
+
+    fn scalar(&mut self, _: &Leaf<'a, '_>) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn comment(&mut self, _: &'a Comment, _: &Place<'a>) -> Result<(), OpenError> {
+        Ok(())
+    }
+}
+
+fn build(tree: &Tree, unsealed: &Unsealed<'_>) -> Result<Opened, OpenError> {
     let mut documents = Vec::new();
     for document in tree.documents() {
         let builder = Builder {
-            tree: &tree,
+            tree,
             anchors: document.anchors(),
-            leaves: LeavesBySpan(&unsealed),
+            leaves: LeavesBySpan(unsealed),
             steps: Vec::new(),
         };
         documents.extend(builder.document(document)?);

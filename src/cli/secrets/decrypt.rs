@@ -4,72 +4,91 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, Format};
+use sops::{AgeIdentities, Format, KeyPath};
 use zeroize::Zeroizing;
 
-use super::file::{FileError, Type, format, read, replace};
+use super::batch::{self, Bar, Report};
+use super::file::{FileError, Files, Source, Target};
+use super::sops_only::IgnoreMac;
+use super::tree_path;
+use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit, read_secret_file};
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The files
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Replace the files by their plaintext
-    #[arg(short, long)]
-    in_place: bool,
+    #[command(flatten)]
+    files: Files,
+    /// Print one value, list or map of the file only
+    #[arg(long, value_name = "PATH", conflicts_with = "in_place")]
+    extract: Option<String>,
     /// age identities
     #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
     age_key_file: Option<PathBuf>,
-    /// The format of the files [default: by their extension]
-    #[arg(long, value_name = "TYPE", value_enum)]
-    input_type: Option<Type>,
+    #[command(flatten)]
+    ignore_mac: IgnoreMac,
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+    arguments.ignore_mac.refuse()?;
+    let files = &arguments.files;
+    let sources = files.sources()?;
+    let extract = arguments.extract.as_deref().map(tree_path::parse);
+    let extract = extract.transpose().map_err(CommandError::unusable)?;
+    if extract.is_some() && sources.len() > 1 {
+        return Err(CommandError::new(Exit::Unusable, "--extract takes one file"));
+    }
     let identities = identities(arguments.age_key_file.as_deref())?;
-    let mut failed = Vec::new();
+    let target = files.target();
+    let report = Report {
+        done: "opened",
+        bar: match target {
+            Target::InPlace => Bar::Shown,
+            Target::Print | Target::File(_) => Bar::Hidden,
+        },
+    };
+    let work = |source: Source<'_>| {
+        let plain = open(source, files, extract.as_ref(), &identities)?;
+        match (target, source) {
+            (Target::InPlace, Source::File(path)) | (Target::File(path), _) => {
+                write(path, &plain, NewFile::Private).map(|()| None)
+            }
+            (Target::Print | Target::InPlace, _) => Ok(Some(plain)),
+        }
+    };
     let mut printed = false;
-    for path in &arguments.files {
-        match open(path, arguments.input_type, &identities) {
-            Ok((plain, _)) if arguments.in_place => {
-                failed.extend(replace(path, &plain).err());
-            }
-            Ok((plain, format)) => {
-                if printed && format == Format::Yaml {
-                    writeln!(console.output, "---")?;
-                }
-                console.output.write_all(plain.as_bytes())?;
-                printed = true;
-            }
-            Err(error) => failed.push(error),
+    batch::each(&sources, report, console, work, |console, source, plain| {
+        let Some(plain) = plain else { return Ok(()) };
+        if printed && files.output_format(source) == Format::Yaml {
+            writeln!(console.output, "---")?;
         }
-    }
-    match failed.as_slice() {
-        [] => Ok(Exit::Success),
-        errors => {
-            let lines: Vec<String> = errors.iter().map(FileError::to_string).collect();
-            Err(CommandError::new(Exit::Negative, lines.join("\nfluxops: ")))
-        }
-    }
+        printed = true;
+        Ok(console.output.write_all(&plain)?)
+    })
 }
 
 fn open(
-    path: &Path,
-    given: Option<Type>,
+    source: Source<'_>,
+    files: &Files,
+    extract: Option<&KeyPath>,
     identities: &AgeIdentities,
-) -> Result<(Zeroizing<String>, Format), FileError> {
-    let format = format(path, given);
-    let text = read(path)?;
-    let plain = sops::decrypt(&text, format, identities, &Limits::default());
-    Ok((
-        plain.map_err(|error| FileError::new(path, crate::chain(&error)))?,
-        format,
-    ))
+) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let (input, output) = (files.input_format(source), files.output_format(source));
+    let limits = Limits::default();
+    let text = source.read_text()?;
+    let refused = |error: sops::OpenError| source.error(crate::chain(&error));
+    let unwritable = |error: &dyn std::error::Error| source.error(crate::chain(error));
+    if input == output && extract.is_none() {
+        return sops::decrypt_bytes(&text, input, identities, &limits).map_err(refused);
+    }
+    let opened = sops::open(&text, input, identities, &limits).map_err(refused)?;
+    match extract {
+        Some(path) => tree_path::extract(opened, path, output).map_err(|error| unwritable(&error)),
+        None => opened.write_as(output).map_err(|error| unwritable(&error)),
+    }
 }
 
 /// Identities as sops finds them: a file, and `SOPS_AGE_KEY`. None at all is said by the first file that needs one.
-fn identities(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
+pub(super) fn identities(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
     let mut identities = AgeIdentities::default();
     if let Some(path) = file {
         identities.extend(AgeIdentities::parse(&read_secret_file(path)?).map_err(CommandError::unusable)?);

@@ -1,157 +1,84 @@
 //! `fluxops secrets encrypt`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::Limits;
-use ring::rand::{SecureRandom as _, SystemRandom};
-use sops::creation_rules::CreationRule;
-use sops::{AgeRecipient, EncryptOptions, GoRegex, MacScope, Rule};
+use zeroize::Zeroizing;
 
-use super::config::Config;
-use super::file::{FileError, Type, format, read, replace};
+use super::batch::{self, Bar, Report};
+use super::file::{FileError, Files, Source, Target};
+use super::sealing::{Random, Sealing, SealingArguments};
+use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The files
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Replace the files by their sealed form
-    #[arg(short, long)]
-    in_place: bool,
-    /// age recipients, separated by commas [default: those of the creation rule]
-    #[arg(
-        short,
-        long,
-        value_name = "RECIPIENTS",
-        env = "SOPS_AGE_RECIPIENTS",
-        value_delimiter = ','
-    )]
-    age: Vec<String>,
-    /// Creation rules [default: the nearest .sops.yaml, from the folder of each file upwards]
-    #[arg(long, value_name = "FILE", env = "SOPS_CONFIG")]
-    config: Option<PathBuf>,
-    /// Seal only what is under a key that matches
-    #[arg(long, value_name = "REGEX", group = "rule")]
-    encrypted_regex: Option<String>,
-    /// Leave clear what is under a key that matches
-    #[arg(long, value_name = "REGEX", group = "rule")]
-    unencrypted_regex: Option<String>,
-    /// Seal only what is under a key with this suffix
-    #[arg(long, value_name = "SUFFIX", group = "rule")]
-    encrypted_suffix: Option<String>,
-    /// Leave clear what is under a key with this suffix [default: the creation rule's, else _unencrypted]
-    #[arg(long, value_name = "SUFFIX", group = "rule")]
-    unencrypted_suffix: Option<String>,
-    /// Let the MAC cover sealed values only
-    #[arg(long)]
-    mac_only_encrypted: bool,
-    /// The format of the files [default: by their extension]
-    #[arg(long, value_name = "TYPE", value_enum)]
-    input_type: Option<Type>,
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    sealing: SealingArguments,
 }
 
-pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
-    let given = Given::read(arguments)?;
-    let mut failed = Vec::new();
-    for path in &arguments.files {
-        match seal(path, arguments, &given) {
-            Ok(sealed) if arguments.in_place => failed.extend(replace(path, &sealed).err()),
-            Ok(sealed) => console.output.write_all(sealed.as_bytes())?,
-            Err(error) => failed.push(error),
+pub(super) fn run(
+    arguments: &Arguments,
+    config: Option<&Path>,
+    console: &mut Console<'_>,
+) -> Result<Exit, CommandError> {
+    let files = &arguments.files;
+    let sources = files.sources()?;
+    let sealing = Sealing::read(&arguments.sealing, config, console)?;
+    if let Some(first) = sources.first().map(|source| files.name(*source)) {
+        if first.as_os_str().is_empty() {
+            return Err(CommandError::new(
+                Exit::Unusable,
+                "--filename-override is needed for standard input: creation rules go by the name",
+            ));
         }
+        sealing.check(first)?;
     }
-    match failed.as_slice() {
-        [] => Ok(Exit::Success),
-        errors => {
-            let lines: Vec<String> = errors.iter().map(FileError::to_string).collect();
-            Err(CommandError::new(Exit::Negative, lines.join("\nfluxops: ")))
-        }
-    }
-}
-
-/// What the arguments say; they win over the creation rule, one by one, as in sops.
-struct Given {
-    recipients: Vec<AgeRecipient>,
-    rule: Option<Rule>,
-    mac_scope: Option<MacScope>,
-}
-
-impl Given {
-    fn read(arguments: &Arguments) -> Result<Self, CommandError> {
-        let recipients = arguments.age.iter().map(|text| text.trim());
-        let recipients = recipients
-            .filter(|text| !text.is_empty())
-            .map(|text| text.parse::<AgeRecipient>().map_err(CommandError::unusable));
-        let regex = |pattern: &String| GoRegex::parse(pattern).map_err(CommandError::unusable);
-        let Arguments {
-            encrypted_regex,
-            unencrypted_regex,
-            encrypted_suffix,
-            unencrypted_suffix,
-            ..
-        } = arguments;
-        let rule = match (
-            encrypted_regex,
-            unencrypted_regex,
-            encrypted_suffix,
-            unencrypted_suffix,
-        ) {
-            (Some(pattern), ..) => Some(Rule::EncryptedRegex(regex(pattern)?)),
-            (_, Some(pattern), ..) => Some(Rule::UnencryptedRegex(regex(pattern)?)),
-            (_, _, Some(suffix), _) => Some(Rule::EncryptedSuffix(suffix.clone())),
-            (_, _, _, Some(suffix)) => Some(Rule::UnencryptedSuffix(suffix.clone())),
-            _ => None,
-        };
-        Ok(Self {
-            recipients: recipients.collect::<Result<_, _>>()?,
-            rule,
-            mac_scope: arguments.mac_only_encrypted.then_some(MacScope::SealedValues),
-        })
-    }
-
-    /// The options for a file: the given ones, and the creation rule's where none are given.
-    fn options(&self, path: &Path, config: Option<&Path>) -> Result<EncryptOptions, FileError> {
-        let config = Config::find(path, config)?;
-        let creation_rule = config.as_ref().map(|config| config.rule_for(path)).transpose()?;
-        let recipients = match (self.recipients.as_slice(), creation_rule) {
-            ([], None) => {
-                return Err(FileError::new(
-                    path,
-                    "nobody to seal it for: give --age, or write a .sops.yaml beside or above it",
-                ));
+    let target = files.target();
+    let report = Report {
+        done: "sealed",
+        bar: match target {
+            Target::InPlace => Bar::Shown,
+            Target::Print | Target::File(_) => Bar::Hidden,
+        },
+    };
+    let work = |source: Source<'_>| {
+        let sealed = seal(source, files, &sealing)?;
+        match (target, source) {
+            (Target::InPlace, Source::File(path)) | (Target::File(path), _) => {
+                write(path, sealed.as_bytes(), NewFile::Shared).map(|()| None)
             }
-            ([], Some(creation_rule)) => creation_rule.recipients().clone(),
-            (recipients, _) => recipients.iter().cloned().collect(),
-        };
-        let rule = self
-            .rule
-            .clone()
-            .or_else(|| creation_rule.map(|rule| rule.rule().clone()));
-        let mac_scope = self
-            .mac_scope
-            .or_else(|| creation_rule.map(CreationRule::mac_scope));
-        Ok(EncryptOptions {
-            recipients,
-            rule: rule.unwrap_or_default(),
-            mac_scope: mac_scope.unwrap_or_default(),
-            limits: Limits::default(),
-        })
-    }
+            (Target::Print | Target::InPlace, _) => Ok(Some(sealed)),
+        }
+    };
+    batch::each(&sources, report, console, work, |console, _, sealed| {
+        Ok(console.output.write_all(sealed.unwrap_or_default().as_bytes())?)
+    })
 }
 
-fn seal(path: &Path, arguments: &Arguments, given: &Given) -> Result<String, FileError> {
-    let format = format(path, arguments.input_type);
-    let options = given.options(path, arguments.config.as_deref())?;
-    let text = read(path)?;
-    let system = SystemRandom::new();
-    let mut exhausted = false;
-    let mut random = |bytes: &mut [u8]| exhausted |= system.fill(bytes).is_err();
-    let sealed = sops::encrypt(&text, format, &options, Timestamp::now(), &mut random);
-    if exhausted {
-        return Err(FileError::new(path, "the system gives no random numbers"));
-    }
-    sealed.map_err(|error| FileError::new(path, crate::chain(&error)))
+fn seal(source: Source<'_>, files: &Files, sealing: &Sealing) -> Result<String, FileError> {
+    let (input, output) = (files.input_format(source), files.output_format(source));
+    let name = files.name(source);
+    let options = sealing.options(name)?;
+    let plain = source.read()?;
+    let plain = if input == output {
+        plain
+    } else {
+        let opened = sops::read_plain(&plain, input, &Limits::default())
+            .map_err(|error| source.error(crate::chain(&error)))?;
+        let converted: Zeroizing<Vec<u8>> = opened
+            .write_as(output)
+            .map_err(|error| source.error(crate::chain(&error)))?;
+        converted
+    };
+    let mut random = Random::new();
+    let sealed = sops::encrypt_bytes(&plain, output, &options, Timestamp::now(), &mut |bytes| {
+        random.fill(bytes);
+    });
+    random.check(name)?;
+    sealed.map_err(|error| source.error(crate::chain(&error)))
 }
