@@ -1,15 +1,22 @@
 //! The fields that kustomize's transformations work on by default.
 //!
-//! kustomize keeps them as YAML in `api/internal/konfig/builtinpluginconsts`; the `configurations` field of a
-//! kustomization would add to them.
+//! kustomize keeps them as YAML in `api/internal/konfig/builtinpluginconsts`; the files under `configurations` and
+//! `crds` of a kustomization add to them.
 
+mod crds;
+mod merge;
+mod read;
 mod references;
+mod variables;
 
 use crate::field_spec::{FieldSpec, Missing};
 use crate::resource::KindSelector;
+pub(crate) use crds::read_crds;
+pub(crate) use read::read_configuration;
 pub(crate) use references::References;
 
 /// Field specs by transformation.
+#[derive(Clone)]
 pub(crate) struct Configuration {
     pub(crate) namespace: Vec<FieldSpec>,
     /// Labels that are also selectors, and the labels of templates.
@@ -24,6 +31,8 @@ pub(crate) struct Configuration {
     pub(crate) images: Vec<FieldSpec>,
     pub(crate) replicas: Vec<FieldSpec>,
     pub(crate) references: Vec<References>,
+    /// Where vars may stand.
+    pub(crate) var_references: Vec<FieldSpec>,
 }
 
 impl Default for Configuration {
@@ -47,9 +56,10 @@ impl Default for Configuration {
             template_labels: labels,
             claim_template_labels,
             annotations: specs(ANNOTATIONS, Create),
-            images: specs(IMAGES, Skip),
+            images: specs(IMAGES, Create),
             replicas: specs(REPLICAS, Create),
             references: references::builtin(),
+            var_references: variables::builtin(),
         }
     }
 }
@@ -153,8 +163,8 @@ const ANNOTATIONS: &[Builtin] = &[
     ),
 ];
 
-/// images.go. The containers of other kinds are found by their field names. kustomize says that these fields are created,
-/// and then creates none.
+/// images.go. The containers of other kinds are found by their field names. These fields are said to be created, and then
+/// are not.
 const IMAGES: &[Builtin] = &[
     ("", "spec/containers[]/image"),
     ("", "spec/initContainers[]/image"),

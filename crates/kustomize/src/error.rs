@@ -102,6 +102,28 @@ pub enum BuildError {
         /// What to do instead.
         instead: &'static str,
     },
+    /// A generator or transformer that the engine does not run.
+    #[error("failed to run {plugin} of {file}: {instead}")]
+    UnsupportedPlugin {
+        /// The file that configures it.
+        file: String,
+        /// Its apiVersion, kind and name.
+        plugin: String,
+        /// Why it does not, and what to do instead.
+        instead: &'static str,
+    },
+    /// A validator that changes objects.
+    #[error(
+        "failed to validate with {validator} of {file}: it changes {object}, and validators may change nothing"
+    )]
+    Validator {
+        /// The file that configures it.
+        file: String,
+        /// Its kind and name.
+        validator: String,
+        /// The object.
+        object: String,
+    },
     /// A field of the wrong type.
     #[error("failed to read {file}: {field} must be {expected}, and is {found}")]
     FieldType {

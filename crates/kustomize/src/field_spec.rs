@@ -118,6 +118,10 @@ pub(crate) fn merge<'a>(
 /// The keys of a path (`PathSplitter` of kyaml).
 fn split(path: &str) -> Vec<String> {
     let mut segments: Vec<String> = Vec::new();
+    let path = match path.strip_prefix('/') {
+        Some(rest) if !rest.is_empty() => rest,
+        _ => path,
+    };
     for part in path.split('/') {
         match segments.last_mut() {
             Some(last) if last.ends_with('\\') => {

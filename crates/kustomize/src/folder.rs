@@ -1,8 +1,10 @@
 //! The folder of a kustomization, and the files that it reads there.
 
-use manifest_yaml::{Limits, Schema, Value, from_yaml};
+use manifest_yaml::syntax::{Stream, parse_yaml};
+use manifest_yaml::{Document, Limits, ParseError, Schema, Value, from_yaml, resolve};
 
 use crate::build::MAX_OBJECTS;
+use crate::duplicate_keys::keep_last;
 use crate::kustomization::{FILE_NAMES, Kustomization, Reference};
 use crate::resource::Resource;
 use crate::{BuildError, Content, EntryKind, Tree, path};
@@ -49,7 +51,7 @@ impl<'tree> Folder<'tree> {
 
     /// Reads the kustomization file; as kustomize does, with the rules that Kubernetes has for YAML.
     pub(crate) fn kustomization(&self) -> Result<Kustomization, BuildError> {
-        match self.document(&self.file, Schema::Kubernetes)? {
+        match self.document(&self.file, Duplicates::LastCounts)? {
             None => Err(BuildError::EmptyKustomization {
                 file: self.file.clone(),
             }),
@@ -60,14 +62,14 @@ impl<'tree> Folder<'tree> {
     /// A file that tells the engine what to do, with its path from the root: one document, which is not sealed.
     pub(crate) fn settings(&self, reference: &Reference) -> Result<(String, Value), BuildError> {
         let file = self.file_of(reference)?;
-        match self.document(&file, Schema::Kubernetes)? {
+        match self.document(&file, Duplicates::Refused)? {
             Some(document) => Ok((file, document)),
             None => Err(BuildError::EmptyKustomization { file }),
         }
     }
 
     /// The one document of a file, if it has one.
-    fn document(&self, file: &str, schema: Schema) -> Result<Option<Value>, BuildError> {
+    fn document(&self, file: &str, duplicates: Duplicates) -> Result<Option<Value>, BuildError> {
         let bytes = match self.load(file)? {
             Content::Plain(bytes) => bytes,
             Content::Sensitive(_) => {
@@ -76,7 +78,7 @@ impl<'tree> Folder<'tree> {
                 });
             }
         };
-        let mut documents = from_yaml(&bytes, schema, &Limits::default())
+        let mut documents = read(&bytes, duplicates)
             .map_err(|source| BuildError::Yaml {
                 file: file.to_owned(),
                 source,
@@ -114,6 +116,39 @@ impl<'tree> Folder<'tree> {
             Some(EntryKind::Directory) => Err(self.path_error(reference, "it is a folder")),
             None => Err(self.not_found(reference)),
         }
+    }
+
+    /// The objects that a reference is, in place of a path.
+    pub(crate) fn inline_objects(&self, reference: &Reference) -> Result<Option<Vec<Resource>>, BuildError> {
+        let documents = from_yaml(reference.path.as_bytes(), Schema::GoYamlV3, &Limits::default());
+        let Ok(documents) = documents else {
+            return Ok(None);
+        };
+        let documents: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
+        if !documents
+            .first()
+            .is_some_and(|document| document.as_mapping().is_some())
+        {
+            return Ok(None);
+        }
+        unroll(documents, &self.file)?
+            .into_iter()
+            .map(|document| Resource::new(document, &self.file))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The name of the kustomization file.
+    pub(crate) fn file_name(&self) -> Option<&str> {
+        self.file.rsplit('/').next()
+    }
+
+    /// The error of field specs that contradict those that are built in, or those of a base.
+    pub(crate) fn conflict(&self, field: &str, path: &str) -> BuildError {
+        self.field_error(
+            field,
+            format!("differs from what it is added to on whether to create {path}"),
+        )
     }
 
     pub(crate) fn field_error(&self, field: &str, problem: impl Into<String>) -> BuildError {
@@ -203,6 +238,28 @@ impl<'tree> Folder<'tree> {
             what,
             limit,
         })
+    }
+}
+
+/// What a key means that a map has twice.
+#[derive(Clone, Copy)]
+enum Duplicates {
+    /// Nothing: it is an error.
+    Refused,
+    /// What its last entry says.
+    LastCounts,
+}
+
+/// Reads YAML with the rules that Kubernetes has for it.
+fn read(bytes: &[u8], duplicates: Duplicates) -> Result<Vec<Document>, ParseError> {
+    let limits = Limits::default();
+    match (duplicates, std::str::from_utf8(bytes)) {
+        (Duplicates::LastCounts, Ok(text)) => {
+            let mut documents = parse_yaml(text, &limits)?.into_documents();
+            documents.iter_mut().for_each(keep_last);
+            resolve(&Stream::from_documents(documents), Schema::Kubernetes)
+        }
+        _ => from_yaml(bytes, Schema::Kubernetes, &limits),
     }
 }
 

@@ -1,14 +1,19 @@
 //! The kustomization file.
 
+mod field_specs;
 mod fields;
+mod generators;
 
 use manifest_yaml::Value;
 
 use crate::BuildError;
-use crate::field_spec::{FieldSpec, Missing};
+use crate::field_spec::FieldSpec;
 use crate::replacement::{self, ReplacementField};
-use crate::resource::{Behavior, ContentHash, KindSelector};
+use crate::resource::{Behavior, ContentHash};
+use crate::vars::{self, Var};
+pub(crate) use field_specs::read_field_specs;
 pub(crate) use fields::Fields;
+pub(crate) use generators::{GeneratorOptions, read_config_map, read_secret};
 
 /// The names a kustomization file can have (`RecognizedKustomizationFileNames` of kustomize's general.go).
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -24,23 +29,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
         "write the patched fields into the resource",
     ),
     ("patchesJson6902", "write the patched fields into the resource"),
-    ("vars", "write the values into the resource"),
-    (
-        "configurations",
-        "list the field under the transformation, or write the value into the resource",
-    ),
-    ("crds", "write the names as they will be into the custom resource"),
     ("openapi", "remove it; it serves patches of custom resources"),
-    (
-        "generators",
-        "use configMapGenerator or secretGenerator, or commit what the generator makes",
-    ),
-    (
-        "transformers",
-        "use the fields for labels, names, namespace and images",
-    ),
-    ("validators", "validate in continuous integration"),
-    ("buildMetadata", "remove it"),
     ("helmCharts", "render the chart and commit the result"),
     ("helmGlobals", "render the chart and commit the result"),
     (
@@ -84,6 +73,18 @@ pub(crate) struct Kustomization {
     pub(crate) replicas: Vec<Replicas>,
     pub(crate) images: Vec<Image>,
     pub(crate) replacements: Vec<ReplacementField>,
+    pub(crate) vars: Vec<Var>,
+    /// Files with further fields for the transformations to work on.
+    pub(crate) configurations: Vec<Reference>,
+    /// Files with the schemas of custom kinds, which say what refers to what.
+    pub(crate) crds: Vec<Reference>,
+    /// Generators, each a document or the path of some.
+    pub(crate) generators: Vec<Reference>,
+    /// Transformers, each a document or the path of some.
+    pub(crate) transformers: Vec<Reference>,
+    /// Transformers that may change nothing.
+    pub(crate) validators: Vec<Reference>,
+    pub(crate) build_metadata: Vec<BuildMetadata>,
     pub(crate) sort: Option<Sort>,
 }
 
@@ -121,7 +122,7 @@ pub(crate) enum Include {
 }
 
 /// An entry of `images`. Empty strings mean that the part is not given.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Image {
     /// A regular expression for the name, which has to match all of it.
     pub(crate) name: String,
@@ -134,7 +135,7 @@ pub(crate) struct Image {
 }
 
 /// An entry of `replicas`.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Replicas {
     pub(crate) name: String,
     pub(crate) count: i64,
@@ -162,6 +163,17 @@ pub(crate) struct ConfigMapGenerator {
 pub(crate) struct SecretGenerator {
     pub(crate) source: ConfigMapGenerator,
     pub(crate) secret_type: String,
+}
+
+/// What the output says of how it came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuildMetadata {
+    /// Where each object comes from.
+    Origins,
+    /// What changed it.
+    Transformations,
+    /// That kustomize manages it.
+    ManagedByLabel,
 }
 
 /// The order of the output.
@@ -193,7 +205,7 @@ impl Kustomization {
             fields.unsupported(field, instead)?;
         }
         check_metadata(&mut fields)?;
-        let options = read_generator_options(fields.map("generatorOptions")?)?;
+        let options = generators::read_options(fields.map("generatorOptions")?)?;
         let mut resources = references(&mut fields, "resources")?;
         resources.extend(references(&mut fields, "bases")?);
         let mut images = read_images(&mut fields, "images")?;
@@ -203,8 +215,8 @@ impl Kustomization {
             kind,
             resources,
             components: references(&mut fields, "components")?,
-            config_maps: read_config_map_generators(&mut fields, &options)?,
-            secrets: read_secret_generators(&mut fields, &options)?,
+            config_maps: generators::read_config_maps(&mut fields, &options)?,
+            secrets: generators::read_secrets(&mut fields, &options)?,
             namespace: fields.string("namespace")?.unwrap_or_default(),
             name_prefix: fields.string("namePrefix")?.unwrap_or_default(),
             name_suffix: fields.string("nameSuffix")?.unwrap_or_default(),
@@ -214,6 +226,13 @@ impl Kustomization {
             replicas: read_replicas(&mut fields)?,
             images,
             replacements: replacement::read(&mut fields)?,
+            vars: vars::read(&mut fields)?,
+            configurations: references(&mut fields, "configurations")?,
+            crds: references(&mut fields, "crds")?,
+            generators: references(&mut fields, "generators")?,
+            transformers: references(&mut fields, "transformers")?,
+            validators: references(&mut fields, "validators")?,
+            build_metadata: read_build_metadata(&mut fields)?,
             sort: read_sort(&mut fields)?,
         };
         fields.finish()?;
@@ -277,58 +296,33 @@ fn read_labels(fields: &mut Fields<'_>) -> Result<Vec<Labels>, BuildError> {
                     claim_templates,
                 }
             },
-            fields: read_field_specs(&mut entry)?,
+            fields: read_field_specs(&mut entry, "fields")?,
         });
         entry.finish()?;
     }
     Ok(labels)
 }
 
-fn read_field_specs(fields: &mut Fields<'_>) -> Result<Vec<FieldSpec>, BuildError> {
-    let mut specs = Vec::new();
-    for mut entry in fields.maps("fields")? {
-        let part = |value: Option<String>| value.unwrap_or_default();
-        let kinds = KindSelector {
-            group: part(entry.string("group")?),
-            version: part(entry.string("version")?),
-            kind: part(entry.string("kind")?),
-        };
-        let path = part(entry.string("path")?);
-        if path.split('/').any(is_special) {
-            return Err(entry.value_error("path", "has a segment that is empty or would select in a list"));
-        }
-        let missing = if entry.flag("create")? {
-            Missing::Create
-        } else {
-            Missing::Skip
-        };
-        entry.finish()?;
-        specs.push(FieldSpec { kinds, path, missing });
-    }
-    Ok(specs)
-}
-
-/// Segments that kyaml takes for something else than a key.
-fn is_special(segment: &str) -> bool {
-    let key = segment.strip_suffix("[]").unwrap_or(segment);
-    matches!(key, "" | "-" | "*") || key.starts_with('[') || key.chars().all(|digit| digit.is_ascii_digit())
-}
-
 fn read_images(fields: &mut Fields<'_>, field: &str) -> Result<Vec<Image>, BuildError> {
     let mut images = Vec::new();
     for (index, mut entry) in fields.maps(field)?.into_iter().enumerate() {
-        let mut part = |field| entry.string(field).map(Option::unwrap_or_default);
-        images.push(Image {
-            name: part("name")?,
-            new_name: part("newName")?,
-            tag_suffix: part("tagSuffix")?,
-            new_tag: part("newTag")?,
-            digest: part("digest")?,
-            field: format!("{field}[{index}]"),
-        });
+        images.push(read_image(&mut entry, format!("{field}[{index}]"))?);
         entry.finish()?;
     }
     Ok(images)
+}
+
+/// Takes the fields of one image.
+pub(crate) fn read_image(entry: &mut Fields<'_>, field: String) -> Result<Image, BuildError> {
+    let mut part = |field| entry.string(field).map(Option::unwrap_or_default);
+    Ok(Image {
+        name: part("name")?,
+        new_name: part("newName")?,
+        tag_suffix: part("tagSuffix")?,
+        new_tag: part("newTag")?,
+        digest: part("digest")?,
+        field,
+    })
 }
 
 fn read_replicas(fields: &mut Fields<'_>) -> Result<Vec<Replicas>, BuildError> {
@@ -344,117 +338,18 @@ fn read_replicas(fields: &mut Fields<'_>) -> Result<Vec<Replicas>, BuildError> {
     Ok(replicas)
 }
 
-/// `generatorOptions`, or the `options` of one generator.
-#[derive(Default)]
-struct GeneratorOptions {
-    labels: Vec<(String, String)>,
-    annotations: Vec<(String, String)>,
-    omit_hash: bool,
-    immutable: bool,
-}
-
-impl GeneratorOptions {
-    /// The options of a generator over those of its kustomization. A flag that is set in either is set
-    /// (`MergeGlobalOptionsIntoLocal` of kustomize's generatoroptions.go).
-    fn over(mut self, common: &Self) -> Self {
-        let add = |own: &mut Vec<(String, String)>, common: &[(String, String)]| {
-            for (key, value) in common {
-                if !own.iter().any(|(own, _)| own == key) {
-                    own.push((key.clone(), value.clone()));
-                }
-            }
-        };
-        add(&mut self.labels, &common.labels);
-        add(&mut self.annotations, &common.annotations);
-        self.omit_hash |= common.omit_hash;
-        self.immutable |= common.immutable;
-        self
-    }
-}
-
-fn read_generator_options(fields: Option<Fields<'_>>) -> Result<GeneratorOptions, BuildError> {
-    let Some(mut fields) = fields else {
-        return Ok(GeneratorOptions::default());
+fn read_build_metadata(fields: &mut Fields<'_>) -> Result<Vec<BuildMetadata>, BuildError> {
+    let options = fields.strings("buildMetadata")?;
+    let read = |option: String| match option.as_str() {
+        "originAnnotations" => Ok(BuildMetadata::Origins),
+        "transformerAnnotations" => Ok(BuildMetadata::Transformations),
+        "managedByLabel" => Ok(BuildMetadata::ManagedByLabel),
+        _ => Err(fields.value_error(
+            "buildMetadata",
+            "knows originAnnotations, transformerAnnotations and managedByLabel only",
+        )),
     };
-    let options = GeneratorOptions {
-        labels: fields.string_map("labels")?,
-        annotations: fields.string_map("annotations")?,
-        omit_hash: fields.flag("disableNameSuffixHash")?,
-        immutable: fields.flag("immutable")?,
-    };
-    fields.finish()?;
-    Ok(options)
-}
-
-fn read_config_map_generators(
-    fields: &mut Fields<'_>,
-    options: &GeneratorOptions,
-) -> Result<Vec<ConfigMapGenerator>, BuildError> {
-    let mut generators = Vec::new();
-    for (index, mut entry) in fields.maps("configMapGenerator")?.into_iter().enumerate() {
-        generators.push(read_generator(
-            &mut entry,
-            options,
-            format!("configMapGenerator[{index}]"),
-        )?);
-        entry.finish()?;
-    }
-    Ok(generators)
-}
-
-fn read_secret_generators(
-    fields: &mut Fields<'_>,
-    options: &GeneratorOptions,
-) -> Result<Vec<SecretGenerator>, BuildError> {
-    let mut generators = Vec::new();
-    for (index, mut entry) in fields.maps("secretGenerator")?.into_iter().enumerate() {
-        generators.push(SecretGenerator {
-            secret_type: entry.string("type")?.unwrap_or_default(),
-            source: read_generator(&mut entry, options, format!("secretGenerator[{index}]"))?,
-        });
-        entry.finish()?;
-    }
-    Ok(generators)
-}
-
-fn read_generator(
-    entry: &mut Fields<'_>,
-    common: &GeneratorOptions,
-    field: String,
-) -> Result<ConfigMapGenerator, BuildError> {
-    let options = read_generator_options(entry.map("options")?)?.over(common);
-    let name = entry.string("name")?.unwrap_or_default();
-    if name.is_empty() {
-        return Err(entry.value_error("name", "is missing"));
-    }
-    let behavior = match entry.string("behavior")?.unwrap_or_default().as_str() {
-        "" | "create" => Behavior::Create,
-        "replace" => Behavior::Replace,
-        "merge" => Behavior::Merge,
-        _ => return Err(entry.value_error("behavior", "is not create, replace or merge")),
-    };
-    let mut envs = references(entry, "envs")?;
-    if let Some(path) = entry.string("env")?.filter(|path| !path.is_empty()) {
-        let field = entry.path_of("env");
-        envs.push(Reference { field, path });
-    }
-    Ok(ConfigMapGenerator {
-        name,
-        namespace: entry.string("namespace")?.unwrap_or_default(),
-        behavior,
-        content_hash: if options.omit_hash {
-            ContentHash::Omit
-        } else {
-            ContentHash::Append
-        },
-        immutable: options.immutable,
-        labels: options.labels,
-        annotations: options.annotations,
-        literals: references(entry, "literals")?,
-        files: references(entry, "files")?,
-        envs,
-        field,
-    })
+    options.into_iter().map(read).collect()
 }
 
 fn read_sort(fields: &mut Fields<'_>) -> Result<Option<Sort>, BuildError> {

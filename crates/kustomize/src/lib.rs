@@ -3,9 +3,10 @@
 //! [`build`] renders the kustomization of a folder to objects, as kustomize 5.8 prints them, in the order in which it
 //! prints them. Files come in through the [`Tree`] trait; nothing else is read, and nothing is run.
 //!
-//! A build is: read the [kustomization file strictly; accumulate the objects of its files,
+//! A build is: read the kustomization file strictly; accumulate the objects of its files,
 //! its bases, its generators and its components; run its transformers over them; and, once
-//! at the end, give generated objects their content hash, follow renamed objects in whatever refers to them, and sort.
+//! at the end, give generated objects their content hash, follow renamed objects in whatever refers to them, put the
+//! values of vars where they are named, and sort.
 //!
 //! What kustomize knows and this crate does not (yet) is refused by the name of the field: the output is either what
 //! kustomize prints, or an error.
@@ -14,9 +15,11 @@
 //! one, such as a name or an image, it refuses.
 #![forbid(unsafe_code)]
 
+mod accumulation;
 mod build;
 mod cluster_scoped;
 mod configuration;
+mod duplicate_keys;
 mod encoding;
 mod error;
 mod field_path;
@@ -26,6 +29,8 @@ mod generate;
 mod kustomization;
 mod order;
 mod path;
+mod plugin;
+mod provenance;
 mod replacement;
 mod resource;
 mod resources;
@@ -33,6 +38,7 @@ mod scalar;
 mod selector;
 mod transform;
 mod tree;
+mod vars;
 
 pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, build};
 pub use error::BuildError;

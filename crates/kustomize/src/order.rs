@@ -1,7 +1,7 @@
 //! The order of the output.
 
 use crate::kustomization::{LegacyOrder, Sort};
-use crate::resource::{Id, Resource};
+use crate::resource::{Id, KindSelector, Resource};
 
 /// Kinds that others need (`defaultOrderFirst` of kustomize's `SortOrderTransformer`).
 const FIRST: &[&str] = &[
@@ -58,14 +58,24 @@ fn rank<S: AsRef<str>>(kind: &str, first: &[S], last: &[S]) -> i64 {
     }
 }
 
+/// Where kustomize sorts the references to a kind (`IsLessThan` of kyaml's gvk.go).
+pub(crate) fn reference_rank(kinds: &KindSelector) -> (i64, String) {
+    let key = group_version_kind(&kinds.group, &kinds.version, &kinds.kind);
+    (rank(&kinds.kind, FIRST, LAST), key)
+}
+
 /// Group, version and kind as kustomize compares them (`legacyGVKSortString`); of all kinds called Namespace, that of
 /// the core group comes first (`gvkLessThan`).
 fn kind_key(id: &Id) -> String {
     if id.group.is_empty() && id.kind == "Namespace" {
         return String::new();
     }
+    group_version_kind(&id.group, &id.version, &id.kind)
+}
+
+fn group_version_kind(group: &str, version: &str, kind: &str) -> String {
     let or = |part: &str, placeholder: &str| if part.is_empty() { placeholder } else { part }.to_owned();
-    [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_")
+    [or(group, "~G"), or(version, "~V"), or(kind, "~K")].join("_")
 }
 
 /// Namespace as it is written, and name (`legacyResIDSortString`).

@@ -18,6 +18,21 @@ pub(crate) fn join(directory: &str, relative: &str) -> Option<String> {
     Some(segments.join("/"))
 }
 
+/// Two relative paths joined and normalised; it may lead above where it starts.
+pub(crate) fn join_lexically(directory: &str, relative: &str) -> String {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in directory.split('/').chain(relative.split('/')) {
+        match segment {
+            "" | "." => {}
+            ".." if segments.last().is_some_and(|last| *last != "..") => {
+                segments.pop();
+            }
+            name => segments.push(name),
+        }
+    }
+    segments.join("/")
+}
+
 /// Whether a path is a folder or is in or below it.
 pub(crate) fn is_within(path: &str, directory: &str) -> bool {
     directory.is_empty()
@@ -73,6 +88,22 @@ mod tests {
         ] {
             assert_eq!(
                 join(directory, relative).as_deref(),
+                expected,
+                "{directory} + {relative}"
+            );
+        }
+    }
+
+    #[test]
+    fn joins_beyond_the_start() {
+        for (directory, relative, expected) in [
+            ("", "a.yaml", "a.yaml"),
+            ("../base", "a.yaml", "../base/a.yaml"),
+            ("../base", "../other", "../other"),
+            ("a", "../..", ".."),
+        ] {
+            assert_eq!(
+                join_lexically(directory, relative),
                 expected,
                 "{directory} + {relative}"
             );

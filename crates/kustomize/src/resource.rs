@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use manifest_yaml::{Mapping, Value};
+use manifest_yaml::{Mapping, Value, to_json_exposed};
 
 use crate::BuildError;
 use crate::cluster_scoped::is_cluster_scoped;
+use crate::provenance::Provenance;
 use crate::scalar::Text;
 
 /// The namespace of namespaced objects that name none.
@@ -104,6 +105,10 @@ pub(crate) struct Resource {
     pub(crate) suffixes: Vec<String>,
     pub(crate) behavior: Behavior,
     pub(crate) content_hash: ContentHash,
+    /// The vars that have their values from it.
+    pub(crate) variables: Vec<String>,
+    /// Where it comes from and what changed it, if that is to be said.
+    pub(crate) provenance: Provenance,
 }
 
 impl Resource {
@@ -135,7 +140,30 @@ impl Resource {
             suffixes: Vec::new(),
             behavior: Behavior::Create,
             content_hash: ContentHash::Omit,
+            variables: Vec::new(),
+            provenance: Provenance::default(),
         })
+    }
+
+    /// A copy to try something on.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            value: self.value.share(),
+            file: self.file.clone(),
+            previous: self.previous.clone(),
+            prefixes: self.prefixes.clone(),
+            suffixes: self.suffixes.clone(),
+            behavior: self.behavior,
+            content_hash: self.content_hash,
+            variables: self.variables.clone(),
+            provenance: self.provenance.clone(),
+        }
+    }
+
+    /// Whether two objects have the same content.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let bytes = |mapping: &Mapping| to_json_exposed(&Value::Mapping(mapping.share()));
+        *bytes(&self.value) == *bytes(&other.value)
     }
 
     pub(crate) fn value(&self) -> &Mapping {
@@ -246,6 +274,23 @@ impl Resource {
         };
         if is_empty {
             metadata.remove("annotations");
+        }
+    }
+
+    /// Sets one label or annotation.
+    pub(crate) fn set_metadata_entry(&mut self, field: &str, key: &str, text: String) {
+        let metadata = self
+            .value
+            .get_or_insert_with("metadata", || Mapping::new().into());
+        let Value::Mapping(metadata) = metadata else {
+            return;
+        };
+        let entries = metadata.get_or_insert_with(field, || Value::Null);
+        if matches!(entries, Value::Null) {
+            *entries = Mapping::new().into();
+        }
+        if let Value::Mapping(entries) = entries {
+            entries.insert(key, text.into());
         }
     }
 

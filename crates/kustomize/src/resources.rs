@@ -15,6 +15,11 @@ impl Resources {
         self.0.len()
     }
 
+    /// A copy to try something on.
+    pub(crate) fn share(&self) -> Self {
+        Self(self.0.iter().map(Resource::share).collect())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Resource> {
         self.0.iter()
     }
@@ -88,12 +93,14 @@ impl Resources {
             }),
             (Some(old), None, Behavior::Replace) => {
                 inherit_metadata(&mut generated, old);
+                generated.provenance.transformations = std::mem::take(&mut old.provenance.transformations);
                 *old = generated;
                 Ok(())
             }
             (Some(old), None, Behavior::Merge) => {
                 merge_data(&mut generated, old).map_err(|problem| refuse(&problem))?;
                 inherit_metadata(&mut generated, old);
+                generated.provenance = std::mem::take(&mut old.provenance);
                 *old = generated;
                 Ok(())
             }
@@ -137,6 +144,7 @@ fn inherit_metadata(new: &mut Resource, old: &Resource) {
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
     new.behavior = old.behavior;
+    new.variables.clone_from(&old.variables);
     if old.content_hash == ContentHash::Omit {
         new.content_hash = ContentHash::Omit;
     }

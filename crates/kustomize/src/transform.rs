@@ -19,6 +19,7 @@ use crate::BuildError;
 use crate::configuration::Configuration;
 use crate::field_spec::{FieldProblem, FieldSpec, Set, Shape};
 use crate::folder::Folder;
+use crate::generate::append_content_hash;
 use crate::kustomization::Kustomization;
 use crate::replacement::{self, Replacement};
 use crate::resource::Resource;
@@ -47,6 +48,7 @@ pub(crate) enum Transformer<'a> {
     Replicas(ReplicaCount<'a>),
     Image(ImageTag<'a>),
     Replacements(Vec<Rc<Replacement>>),
+    Hash,
 }
 
 impl Transformer<'_> {
@@ -61,6 +63,10 @@ impl Transformer<'_> {
             Self::Replicas(count) => replicas::set_replicas(count, place, resources),
             Self::Image(image) => images::set_images(image, place, resources),
             Self::Replacements(replacements) => replacement::replace(replacements, resources),
+            Self::Hash => {
+                append_content_hash(resources);
+                Ok(())
+            }
         }
     }
 
@@ -75,6 +81,7 @@ impl Transformer<'_> {
             Self::Replicas(_) => "ReplicaCountTransformer",
             Self::Image(_) => "ImageTagTransformer",
             Self::Replacements(_) => "ReplacementTransformer",
+            Self::Hash => "HashTransformer",
         }
     }
 }

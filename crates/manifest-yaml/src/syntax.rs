@@ -175,6 +175,11 @@ impl Stream {
         &self.documents
     }
 
+    /// The documents in order, to change them before they are [resolved](crate::resolve).
+    pub fn into_documents(self) -> Vec<Document> {
+        self.documents
+    }
+
     /// The comments after the end of the last document, or of a text without any.
     pub fn comments(&self) -> &[Comment] {
         &self.comments

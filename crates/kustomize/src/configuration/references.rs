@@ -5,6 +5,7 @@ use crate::field_spec::{FieldSpec, Missing};
 use crate::resource::KindSelector;
 
 /// The fields by which objects refer to objects of one kind by name.
+#[derive(Clone)]
 pub(crate) struct References {
     /// The kind that is referred to.
     pub(crate) target: KindSelector,

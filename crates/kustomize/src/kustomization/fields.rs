@@ -10,6 +10,14 @@ pub(crate) struct Fields<'file> {
     /// The path to the map; empty for the document.
     path: String,
     entries: Mapping,
+    unknown: Unknown,
+}
+
+/// What to do with fields that nobody takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Refuse,
+    Ignore,
 }
 
 impl<'file> Fields<'file> {
@@ -19,9 +27,30 @@ impl<'file> Fields<'file> {
 
     pub(crate) fn of_map(file: &'file str, path: String, value: Value) -> Result<Self, BuildError> {
         match value {
-            Value::Mapping(entries) => Ok(Self { file, path, entries }),
+            Value::Mapping(entries) => Ok(Self {
+                file,
+                path,
+                entries,
+                unknown: Unknown::Refuse,
+            }),
             other => Err(type_error(file, path, "a map", &other)),
         }
+    }
+
+    /// The same fields, of which those that nobody takes do no harm; nor do those of maps within.
+    pub(crate) fn ignoring_unknown(self) -> Self {
+        Self {
+            unknown: Unknown::Ignore,
+            ..self
+        }
+    }
+
+    /// A map within, in which unknown fields are treated as here.
+    fn within(&self, path: String, value: Value) -> Result<Self, BuildError> {
+        Ok(Self {
+            unknown: self.unknown,
+            ..Self::of_map(self.file, path, value)?
+        })
     }
 
     /// The file, and the path to the map in it.
@@ -79,17 +108,13 @@ impl<'file> Fields<'file> {
     }
 
     pub(crate) fn maps(&mut self, field: &str) -> Result<Vec<Self>, BuildError> {
-        let file = self.file;
-        self.items(field)?
-            .map(|(path, value)| Self::of_map(file, path, value))
-            .collect()
+        let items = self.items(field)?;
+        items.map(|(path, value)| self.within(path, value)).collect()
     }
 
     pub(crate) fn map(&mut self, field: &str) -> Result<Option<Self>, BuildError> {
-        let file = self.file;
-        self.take(field)
-            .map(|(path, value)| Self::of_map(file, path, value))
-            .transpose()
+        let taken = self.take(field);
+        taken.map(|(path, value)| self.within(path, value)).transpose()
     }
 
     /// A map of strings, in any order; `null` is an empty string.
@@ -97,7 +122,9 @@ impl<'file> Fields<'file> {
         let Some(map) = self.map(field)? else {
             return Ok(Vec::new());
         };
-        let Self { file, path, entries } = map;
+        let Self {
+            file, path, entries, ..
+        } = map;
         let string = |(key, value)| match value {
             Value::String(text) => Ok((key, text)),
             Value::Null => Ok((key, String::new())),
@@ -123,6 +150,7 @@ impl<'file> Fields<'file> {
     /// Refuses what has not been taken.
     pub(crate) fn finish(self) -> Result<(), BuildError> {
         match self.entries.keys().next() {
+            Some(_) if self.unknown == Unknown::Ignore => Ok(()),
             None => Ok(()),
             Some(field) => Err(BuildError::UnknownField {
                 file: self.file.to_owned(),
@@ -139,9 +167,14 @@ impl<'file> Fields<'file> {
         }
     }
 
-    /// A field with its path.
+    /// A field with its path. As Go does, it is found in other upper and lower case too, but not if it is there twice.
     fn take(&mut self, field: &str) -> Option<(String, Value)> {
-        match self.entries.remove(field)? {
+        let value = self.entries.remove(field).or_else(|| {
+            let other_case = |key: &&str| key.eq_ignore_ascii_case(field);
+            let key = self.entries.keys().find(other_case)?.to_owned();
+            self.entries.remove(&key)
+        });
+        match value? {
             Value::Null => None,
             value => Some((self.path_of(field), value)),
         }

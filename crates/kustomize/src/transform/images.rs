@@ -30,8 +30,10 @@ pub(super) fn set_images(
     place: &Place,
     resources: &mut Resources,
 ) -> Result<(), BuildError> {
-    let pattern = pattern(&image.name)
-        .ok_or_else(|| place.value_error("name", "is not a regular expression, so it would never match"))?;
+    // What is no regular expression matches nothing.
+    let Some(pattern) = pattern(&image.name) else {
+        return Ok(());
+    };
     for resource in resources
         .iter_mut()
         .filter(|resource| resource.kind() != "CustomResourceDefinition")
