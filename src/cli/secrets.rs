@@ -7,6 +7,7 @@ mod encrypt;
 mod file;
 mod sealing;
 mod sops_only;
+mod status;
 mod tree_path;
 mod write;
 
@@ -39,6 +40,16 @@ enum SecretsCommand {
             fluxops secrets decrypt --extract '[\"stringData\"][\"password\"]' secret.yaml\n  \
             git show HEAD:secret.yaml | fluxops secrets decrypt --input-type yaml")]
     Decrypt(decrypt::Arguments),
+    /// Say what is sealed, for whom, and what is plaintext although a creation rule seals it
+    #[command(
+        after_help = "Exit code: 0 all is as it should be, 1 plaintext, damaged files, or files that the given \
+            key does not open, 2 unusable arguments\n\n\
+            Examples:\n  \
+            fluxops secrets status\n  \
+            fluxops secrets status --age-key-file cluster.agekey -o json clusters/home\n  \
+            git diff --cached --name-only --diff-filter=d -z | xargs -0r fluxops secrets status"
+    )]
+    Status(status::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
@@ -46,5 +57,6 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     match &arguments.command {
         SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, config, console),
         SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
+        SecretsCommand::Status(arguments) => status::run(arguments, config, console),
     }
 }

@@ -5,6 +5,7 @@
 mod decrypt;
 mod encrypt;
 mod many;
+mod status;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -46,7 +46,7 @@ impl Config {
     }
 
     /// The first rule whose `path_regex` matches a file; `None` if there is none.
-    fn rule_if_any(&self, file: &Path) -> Result<Option<&CreationRule>, FileError> {
+    pub(super) fn rule_if_any(&self, file: &Path) -> Result<Option<&CreationRule>, FileError> {
         let absolute = absolute(file)?;
         let relative = absolute.strip_prefix(&self.folder).unwrap_or(&absolute);
         let name = relative

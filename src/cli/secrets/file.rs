@@ -198,6 +198,11 @@ impl FileError {
             reason: reason.to_string(),
         }
     }
+
+    /// What is wrong with it.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl fmt::Display for FileError {

@@ -1,0 +1,171 @@
+//! `fluxops secrets status`: what is sealed in a tree, for whom, and what should be.
+
+mod judge;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use self::judge::{Finding, Judge, Opens, Sealed, State};
+use super::batch::{self, Bar, Report};
+use super::config::Config;
+use super::decrypt::identities;
+use crate::cli::{CommandError, Console, Exit, Format, table};
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Files and folders
+    #[arg(value_name = "PATH", default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Say which files these age identities open, check them, and fail for the others [default: those in the
+    /// environment, which need not open all]
+    #[arg(long, value_name = "FILE")]
+    age_key_file: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    config: Option<&Path>,
+    console: &mut Console<'_>,
+) -> Result<Exit, CommandError> {
+    let config = Config::find(config, console)?;
+    if config.is_none() {
+        writeln!(
+            console.errors,
+            "fluxops: there is no .sops.yaml here or above: nothing says what has to be sealed"
+        )?;
+    }
+    let given = arguments.age_key_file.clone();
+    let key_file = given.or_else(|| std::env::var_os("SOPS_AGE_KEY_FILE").map(PathBuf::from));
+    let judge = Judge::new(config, identities(key_file.as_deref())?);
+    let files = tree::files(&arguments.paths)?;
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let report = Report {
+        done: "looked at",
+        bar: Bar::Hidden,
+    };
+    let mut findings = Vec::new();
+    let exit = batch::each(
+        &files,
+        report,
+        console,
+        |file| judge.file(file),
+        |_, _, finding| {
+            findings.extend(finding);
+            Ok(())
+        },
+    )?;
+    match arguments.output {
+        Format::Text => print_table(&findings, console)?,
+        Format::Json => {
+            let findings: Vec<serde_json::Value> = findings.iter().map(to_json).collect();
+            serde_json::to_writer_pretty(&mut *console.output, &findings).map_err(std::io::Error::from)?;
+            writeln!(console.output)?;
+        }
+    }
+    let is_refused = |finding: &Finding| match &finding.state {
+        State::Sealed(sealed) => sealed.opens == Opens::No && arguments.age_key_file.is_some(),
+        State::Plaintext { .. } | State::Exposed { .. } | State::Unusable { .. } => true,
+    };
+    Ok(if findings.iter().any(is_refused) {
+        Exit::Negative
+    } else {
+        exit
+    })
+}
+
+fn print_table(findings: &[Finding], console: &mut Console<'_>) -> Result<(), CommandError> {
+    if findings.is_empty() {
+        writeln!(
+            console.errors,
+            "fluxops: nothing is sealed here, and nothing has to be"
+        )?;
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = findings
+        .iter()
+        .map(|finding| {
+            let sealed_for = match &finding.state {
+                State::Sealed(sealed) | State::Exposed { sealed, .. } => names(sealed).join(", "),
+                State::Plaintext { .. } | State::Unusable { .. } => "-".to_owned(),
+            };
+            vec![
+                finding.path.display().to_string(),
+                in_words(&finding.state),
+                sealed_for,
+            ]
+        })
+        .collect();
+    Ok(table(console.output, &["FILE", "STATUS", "SEALED FOR"], &rows)?)
+}
+
+fn in_words(state: &State) -> String {
+    match state {
+        State::Sealed(sealed) => match sealed.opens {
+            Opens::NotTried => "sealed".to_owned(),
+            Opens::Yes => "sealed, opens".to_owned(),
+            Opens::No => "sealed, does not open with this key".to_owned(),
+        },
+        State::Plaintext { value: Some(path) } => format!("PLAINTEXT: {path} has to be sealed"),
+        State::Plaintext { value: None } => "PLAINTEXT: it has to be sealed".to_owned(),
+        State::Exposed { value, .. } => format!("PLAINTEXT: {value} is clear in the sealed file"),
+        State::Unusable { reason } => format!("UNUSABLE: {reason}"),
+    }
+}
+
+/// Who can open a file: kinds but age are named.
+fn names(sealed: &Sealed) -> Vec<String> {
+    let keys = sealed.metadata.wrapped_keys();
+    keys.map(|key| match key.kind {
+        sops::KeyKind::Age => key.recipient.clone(),
+        kind => format!("{} {}", kind.name(), key.recipient),
+    })
+    .collect()
+}
+
+fn to_json(finding: &Finding) -> serde_json::Value {
+    let mut object = json!({
+        "path": finding.path.to_string_lossy(),
+        "format": finding.format.name(),
+        "status": match &finding.state {
+            State::Sealed(_) => "sealed",
+            State::Plaintext { .. } => "plaintext",
+            State::Exposed { .. } => "exposed",
+            State::Unusable { .. } => "unusable",
+        },
+    });
+    match &finding.state {
+        State::Sealed(sealed) => object["sealed"] = sealed_to_json(sealed),
+        State::Exposed { sealed, value } => {
+            object["sealed"] = sealed_to_json(sealed);
+            object["value"] = json!(value.to_string());
+        }
+        State::Plaintext { value } => object["value"] = json!(value.as_ref().map(ToString::to_string)),
+        State::Unusable { reason } => object["reason"] = json!(reason),
+    }
+    object
+}
+
+fn sealed_to_json(sealed: &Sealed) -> serde_json::Value {
+    let metadata = &sealed.metadata;
+    let recipients: Vec<serde_json::Value> = metadata
+        .wrapped_keys()
+        .map(|key| json!({"kind": key.kind.name(), "recipient": key.recipient}))
+        .collect();
+    json!({
+        "recipients": recipients,
+        "rule": {metadata.rule().field(): metadata.rule().operand()},
+        "lastModified": metadata.last_modified(),
+        "version": metadata.version(),
+        "opens": match sealed.opens {
+            Opens::NotTried => None,
+            Opens::Yes => Some(true),
+            Opens::No => Some(false),
+        },
+    })
+}
