@@ -36,10 +36,12 @@ mod resource;
 mod resources;
 mod scalar;
 mod selector;
+mod substitute;
 mod transform;
 mod tree;
 mod vars;
 
 pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, build};
 pub use error::BuildError;
+pub use substitute::{MissingVariable, SubstituteError, Variable, Variables, substitute};
 pub use tree::{Content, EntryKind, Tree, TreeError};

@@ -13,5 +13,6 @@ mod limits;
 mod oracle;
 mod robust;
 mod sensitive;
+mod substitute;
 mod tables;
 mod tree;
