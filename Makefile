@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := target/tools/bin
 CLUSTER := $(BIN)/fluxops-testcluster
 ORACLES := $(addprefix $(BIN)/,sops age age-keygen kustomize)
+VECTORS := target/tools/vectors
 
 .PHONY: help demo test tools cluster cluster-down synapse synapse-down crds fmt lint clean
 
@@ -22,7 +23,7 @@ demo: ## watch a signed commit arrive in a cluster and an unsigned one be refuse
 test: ## build what is missing and run every check and test
 	@scripts/test.sh
 
-tools: $(ORACLES) ## build sops, age and kustomize, which the tests compare against
+tools: $(ORACLES) $(VECTORS) ## build sops, age and kustomize and fetch the test vectors, which the tests compare against
 
 cluster: $(CLUSTER) ## start the local control plane in the background
 	@scripts/cluster-up.sh
@@ -63,3 +64,6 @@ $(ORACLES) &: tests/tools/go.mod tests/tools/go.sum
 	@scripts/alive.sh "building the reference tools (2 min at first)" -- \
 	  env -C tests/tools GOBIN=$(CURDIR)/$(BIN) CGO_ENABLED=0 go install -trimpath -buildvcs=false tool
 	touch $(ORACLES)
+
+$(VECTORS): tests/tools/go.mod tests/tools/go.sum scripts/vectors.sh
+	@scripts/vectors.sh $@

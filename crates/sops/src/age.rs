@@ -5,6 +5,8 @@ mod hybrid;
 mod new_identity;
 mod recipient;
 mod ssh;
+#[cfg(test)]
+mod vectors;
 mod x_wing;
 
 use std::str::FromStr as _;

@@ -15,6 +15,9 @@ pub const MAX_AGE_FILE_BYTES: usize = 64 << 10;
 /// Largest payload of such a file, in bytes: a data key has 32, a share of one 33.
 const MAX_PAYLOAD_BYTES: usize = 64;
 
+/// Bytes of a full line in the body of a stanza, without its line break.
+const STANZA_LINE_BYTES: usize = 64;
+
 const ARMOR_BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Why a data key cannot be wrapped.
@@ -55,24 +58,26 @@ pub(super) fn unwrap<'a>(
     open(file, identities, MAX_PAYLOAD_BYTES)
 }
 
-fn open<'a>(
+/// The same for payloads of another size.
+pub(super) fn open<'a>(
     file: &str,
     identities: impl Iterator<Item = &'a dyn age::Identity>,
     max_payload_bytes: usize,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, UnwrapError> {
     let invalid = |problem| UnwrapError::InvalidAgeFile { problem };
-    if !file.trim_start().starts_with(ARMOR_BEGIN) {
-        return Err(invalid("it is not armored"));
-    }
     let refused = |error: DecryptError| match error {
         DecryptError::KeyDecryptionFailed => UnwrapError::Locked,
         DecryptError::InvalidMac => invalid("its header is not authentic"),
-        // The library tells these two apart no further.
-        DecryptError::UnknownFormat => invalid("its version is unknown or its header malformed"),
-        DecryptError::Io(_) => invalid("its armor is broken or cut off"),
+        DecryptError::UnknownFormat => invalid("its header is malformed or of another version"),
+        DecryptError::Io(_) => invalid("it is cut off"),
+        DecryptError::DecryptionFailed => invalid("it names a key that does not open it"),
         _ => invalid("its header is malformed"),
     };
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file.as_bytes())).map_err(refused)?;
+    let file = remove_armor(file)?;
+    if !stanzas_are_closed(&file) {
+        return Err(invalid("its header is malformed"));
+    }
+    let decryptor = Decryptor::new_buffered(file.as_slice()).map_err(refused)?;
     let mut payload = match decryptor.decrypt(identities) {
         Ok(reader) => reader.take(max_payload_bytes as u64 + 1),
         Err(DecryptError::NoMatchingKeys) => return Ok(None),
@@ -87,6 +92,40 @@ fn open<'a>(
         return Err(invalid("its payload is too large for a data key"));
     }
     Ok(Some(part))
+}
+
+/// The age file inside an armor, which may have white space around it. What is sealed is not opened yet, and no secret.
+fn remove_armor(file: &str) -> Result<Vec<u8>, UnwrapError> {
+    let invalid = |problem| UnwrapError::InvalidAgeFile { problem };
+    let file = file.trim_ascii();
+    if !file.starts_with(ARMOR_BEGIN) {
+        return Err(invalid("it is not armored"));
+    }
+    let mut bytes = Vec::with_capacity(file.len());
+    ArmoredReader::new(file.as_bytes())
+        .read_to_end(&mut bytes)
+        .map_err(|_| invalid("its armor is broken or cut off"))?;
+    Ok(bytes)
+}
+
+/// Whether the body of every stanza ends with a line that is not full, as the format demands and age itself sees to. The
+/// library takes the empty line for optional, as a draft of the format had it.
+fn stanzas_are_closed(file: &[u8]) -> bool {
+    let mut is_open = false;
+    for line in file.split(|byte| *byte == b'\n').skip(1) {
+        if line.starts_with(b"---") {
+            break;
+        }
+        if line.starts_with(b"-> ") {
+            if is_open {
+                return false;
+            }
+            is_open = true;
+        } else if line.len() < STANZA_LINE_BYTES {
+            is_open = false;
+        }
+    }
+    !is_open
 }
 
 #[cfg(test)]

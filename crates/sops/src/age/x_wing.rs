@@ -263,6 +263,9 @@ fn combine(
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use rand_core::OsRng;
 
