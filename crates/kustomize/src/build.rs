@@ -39,7 +39,8 @@ pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError>
         directory: directory.to_owned(),
     })?;
     let folder = Folder::open(tree, &directory)?;
-    let kustomization = folder.kustomization()?;
+    let located = |error| folder.located(error);
+    let kustomization = folder.kustomization().map_err(located)?;
     let builtin = Rc::new(Configuration::default());
     let mut build = Build {
         tree,
@@ -52,10 +53,12 @@ pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError>
         mut resources,
         configuration,
         vars,
-    } = build.accumulate(&kustomization, &folder, Accumulation::new(&builtin))?;
+    } = build
+        .accumulate(&kustomization, &folder, Accumulation::new(&builtin))
+        .map_err(located)?;
     append_content_hash(&mut resources);
     follow_renames(&configuration, &mut resources)?;
-    vars.resolve(&configuration, &mut resources)?;
+    vars.resolve(&configuration, &mut resources).map_err(located)?;
     let mut resources = resources.into_vec();
     resources.retain(is_for_a_cluster);
     sort(&mut resources, kustomization.sort.as_ref());
@@ -228,10 +231,20 @@ impl<'tree> Build<'tree> {
         accumulation: Accumulation,
     ) -> Result<Accumulation, BuildError> {
         let folder = Folder::open(self.tree, path)?;
+        self.read_base(&folder, kind, accumulation)
+            .map_err(|error| folder.located(error))
+    }
+
+    fn read_base(
+        &mut self,
+        folder: &Folder<'tree>,
+        kind: Kind,
+        accumulation: Accumulation,
+    ) -> Result<Accumulation, BuildError> {
         let kustomization = folder.kustomization()?;
         if kustomization.kind != kind {
             return Err(BuildError::WrongKind {
-                file: folder.file,
+                file: folder.file.clone(),
                 kind: kustomization.kind.name(),
                 field: match kind {
                     Kind::Kustomization => "resources",
@@ -239,7 +252,7 @@ impl<'tree> Build<'tree> {
                 },
             });
         }
-        self.accumulate(&kustomization, &folder, accumulation)
+        self.accumulate(&kustomization, folder, accumulation)
     }
 
     fn generate(

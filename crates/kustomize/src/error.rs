@@ -5,7 +5,8 @@ use thiserror::Error;
 
 use crate::TreeError;
 
-/// Why a build failed. Every variant names the file, and the field in it where there is one.
+/// Why a build failed. Every variant names the file, and the field in it where there is one; `file` ends in the line of
+/// the field, `kustomization.yaml:3`, where that is known.
 ///
 /// No variant holds a value out of a manifest, but for names, paths and what stands in a kustomization file.
 #[derive(Debug, Error)]
@@ -270,4 +271,28 @@ pub enum BuildError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl BuildError {
+    /// The file and the field that the error is about, if it is about one.
+    pub(crate) fn place(&mut self) -> Option<(&mut String, &str)> {
+        match self {
+            Self::Base { file, field, .. }
+            | Self::UnknownField { file, field }
+            | Self::UnsupportedField { file, field, .. }
+            | Self::FieldType { file, field, .. }
+            | Self::FieldValue { file, field, .. }
+            | Self::Remote { file, field, .. }
+            | Self::NotFound { file, field, .. }
+            | Self::Path { file, field, .. }
+            | Self::NotAnObject { file, field, .. }
+            | Self::Collision { file, field, .. }
+            | Self::Transformation {
+                file,
+                transformation: field,
+                ..
+            } => Some((file, field)),
+            _ => None,
+        }
+    }
 }

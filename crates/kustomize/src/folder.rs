@@ -6,6 +6,7 @@ use manifest_yaml::{Document, Limits, ParseError, Schema, Value, from_yaml, reso
 use crate::build::MAX_OBJECTS;
 use crate::duplicate_keys::keep_last;
 use crate::kustomization::{FILE_NAMES, Kustomization, Reference};
+use crate::locate::line_of;
 use crate::resource::Resource;
 use crate::{BuildError, Content, EntryKind, Tree, path};
 
@@ -136,6 +137,17 @@ impl<'tree> Folder<'tree> {
             .map(|document| Resource::new(document, &self.file))
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+
+    /// The same error with the line of the field that it is about.
+    pub(crate) fn located(&self, mut error: BuildError) -> BuildError {
+        if let Some((file, field)) = error.place()
+            && let Ok(Content::Plain(bytes)) = self.tree.content(file)
+            && let Some(line) = line_of(&bytes, field)
+        {
+            *file = format!("{file}:{line}");
+        }
+        error
     }
 
     /// The name of the kustomization file.

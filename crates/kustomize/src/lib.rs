@@ -27,6 +27,7 @@ mod field_spec;
 mod folder;
 mod generate;
 mod kustomization;
+mod locate;
 mod order;
 mod path;
 mod plugin;

@@ -36,6 +36,8 @@ fn object() -> impl Strategy<Value = String> {
             "apps/v1, kind: Deployment",
             "v1, kind: Namespace",
             "example.com/v1, kind: Widget",
+            "example.com/v1, spec: {map: a, secret: {name: a}}, kind: Widget",
+            "v1, data: {x: $(A)}, kind: ConfigMap",
             "rbac.authorization.k8s.io/v1, kind: Role",
             "rbac.authorization.k8s.io/v1, kind: ClusterRole",
         ]),
@@ -102,8 +104,24 @@ fn fields() -> impl Strategy<Value = String> {
         "secretGenerator: [{name: a, literals: [x=1]}]",
         "secretGenerator: [{name: a, behavior: replace, literals: [x=4]}]",
         "sortOptions: {order: fifo}",
+        "commonAnnotations: {note: $(A)-$(B), other: $(B)}",
+        "vars: [{name: A, objref: {apiVersion: v1, kind: ConfigMap, name: fixed}}]",
+        "vars: [{name: B, objref: {apiVersion: v1, kind: Secret, name: fixed}, fieldref: {fieldPath: type}}]",
+        "replacements: [{source: {kind: ConfigMap, name: fixed}, targets: [{select: {name: 'a|b'}, reject: [{kind: Pod}], \
+         fieldPaths: [metadata.labels.from, metadata.annotations.from], options: {create: true}}]}]",
+        "replacements: [{source: {kind: Pod, name: fixed, fieldPath: 'spec.containers.0.image', options: {delimiter: ':', index: 0}}, \
+         targets: [{select: {kind: Pod}, fieldPaths: ['spec.containers.*.tag', 'metadata.labels.app'], options: {create: true}}, \
+         {select: {namespace: one}, fieldPaths: [data.x], options: {create: true}}]}]",
+        "configurations: [config.yaml]",
+        "crds: [schema.yaml]",
+        "generators: ['{apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: b}, literals: [y=1]}']",
+        "transformers: ['{apiVersion: builtin, kind: PrefixSuffixTransformer, metadata: {name: x}, prefix: q-, suffix: -z, \
+         fieldSpecs: [{path: metadata/name, kind: ConfigMap}, {path: metadata/name, kind: Pod}]}']",
+        "transformers: ['{apiVersion: builtin, kind: NamespaceTransformer, metadata: {name: x, namespace: one}, \
+         unsetOnly: true, setRoleBindingSubjects: allServiceAccounts}']",
+        "buildMetadata: [originAnnotations, transformerAnnotations, managedByLabel]",
     ]);
-    prop::collection::btree_set(field, 0..4).prop_map(|fields| {
+    prop::collection::btree_set(field, 0..6).prop_map(|fields| {
         let mut seen = std::collections::BTreeSet::new();
         let once = fields
             .into_iter()
@@ -111,6 +129,18 @@ fn fields() -> impl Strategy<Value = String> {
         once.collect::<Vec<_>>().join("\n")
     })
 }
+
+/// Objects that are in every tree, for replacements and vars to take values from.
+const FIXED: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: fixed}}\n---\n\
+    {apiVersion: v1, kind: Secret, metadata: {name: fixed}, type: t}\n---\n\
+    {apiVersion: v1, kind: Pod, metadata: {name: fixed}, spec: {containers: [{image: 'nginx:1'}, {image: x}]}}";
+
+/// What the `configurations` and `crds` of [`fields`] refer to.
+const CONFIGURATION: &str = "nameReference: [{kind: ConfigMap, fieldSpecs: [{path: spec/map, kind: Widget}, {path: \
+    metadata/annotations/map}]}]\nvarReference: [{path: data/x, kind: ConfigMap}]\ncommonLabels: [{path: spec/selector, \
+    kind: Widget, create: true}]";
+const SCHEMA: &str = "example.com/v1.Widget: {Schema: {properties: {apiVersion: {}, kind: {}, metadata: {}, spec: {$ref: S}}}}\n\
+    S: {Schema: {properties: {secret: {x-kubernetes-object-ref-api-version: v1, x-kubernetes-object-ref-kind: Secret}}}}";
 
 fn kustomization(resources: &str, fields: &str) -> String {
     format!("resources: [{resources}]\n{fields}\n")
@@ -189,11 +219,21 @@ proptest! {
         let tree = MemoryTree::new([
             ("top/kustomization.yaml", &(kustomization(bases, &fields[0]) + components)),
             ("top/a.yaml", &files[0]),
+            ("top/config.yaml", CONFIGURATION),
+            ("left/config.yaml", CONFIGURATION),
+            ("right/config.yaml", CONFIGURATION),
+            ("base/config.yaml", CONFIGURATION),
+            ("component/config.yaml", CONFIGURATION),
+            ("top/schema.yaml", SCHEMA),
+            ("left/schema.yaml", SCHEMA),
+            ("right/schema.yaml", SCHEMA),
+            ("base/schema.yaml", SCHEMA),
+            ("component/schema.yaml", SCHEMA),
             ("left/kustomization.yaml", &kustomization("../base, a.yaml", &fields[1])),
             ("left/a.yaml", &files[1]),
             ("right/kustomization.yaml", &kustomization("../base", &fields[2])),
             ("base/kustomization.yaml", &kustomization("a.yaml", &fields[3])),
-            ("base/a.yaml", &files[2]),
+            ("base/a.yaml", &format!("{FIXED}\n---\n{}", files[2])),
             ("component/kustomization.yaml", &format!("kind: Component\nresources: []\n{component}\n")),
         ]);
         let theirs = oracle::build(&tree, "top");
