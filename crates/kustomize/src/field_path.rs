@@ -96,7 +96,8 @@ fn split(path: &str) -> Vec<String> {
                 }
             }
             if !part.contains('=') {
-                part = part.trim_matches(['[', ']']).to_owned();
+                parts.push(part.trim_matches(['[', ']']).to_owned());
+                continue;
             }
         }
         parts.push(part);
@@ -112,9 +113,8 @@ pub(crate) fn lookup<'a>(object: &'a Mapping, parts: &[Part]) -> Result<Option<&
     let Part::Key(key) = first else {
         return Err("begins with a list, where the object is a map".to_owned());
     };
-    let mut found = match object.get(key) {
-        None => return Ok(None),
-        Some(value) => value,
+    let Some(mut found) = object.get(key) else {
+        return Ok(None);
     };
     for part in rest {
         match step(found, part)? {

@@ -126,10 +126,7 @@ impl<'tree> Folder<'tree> {
             return Ok(None);
         };
         let documents: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
-        if !documents
-            .first()
-            .is_some_and(|document| document.as_mapping().is_some())
-        {
+        if documents.first().is_none_or(|first| first.as_mapping().is_none()) {
             return Ok(None);
         }
         unroll(documents, &self.file)?

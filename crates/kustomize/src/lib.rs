@@ -26,6 +26,7 @@ mod field_path;
 mod field_spec;
 mod folder;
 mod generate;
+mod go_json;
 mod kustomization;
 mod locate;
 mod order;

@@ -1,6 +1,7 @@
 //! `replacements`: values of one object that are written into others.
 
 mod apply;
+mod structured;
 mod targets;
 
 pub(crate) use apply::replace;

@@ -81,9 +81,12 @@ impl Text {
     pub(crate) fn into_untyped(self) -> Value {
         let resolved = resolve_scalar(Schema::GoYamlV3, &self.text, ScalarStyle::Plain, None);
         let visible = self.visibility == Visibility::Plain;
-        let number = |number| match visible {
-            true => Value::Number(number),
-            false => Value::Sensitive(Sensitive::number(number)),
+        let number = |number| {
+            if visible {
+                Value::Number(number)
+            } else {
+                Value::Sensitive(Sensitive::number(number))
+            }
         };
         match resolved {
             Ok(Scalar::Null) => Value::Null,
@@ -137,6 +140,15 @@ impl Text {
             Kind::Integer => "is an integer, and what replaces it is none",
             Kind::Float | Kind::String => "is a number, and what replaces it is none",
         })
+    }
+}
+
+/// Whether a value is a string.
+pub(crate) fn is_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Sensitive(scalar) => matches!(scalar.expose(), Exposed::String(_)),
+        _ => false,
     }
 }
 

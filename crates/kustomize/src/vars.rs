@@ -11,6 +11,7 @@ use crate::field_spec::{FieldProblem, Shape};
 use crate::kustomization::Fields;
 use crate::resource::{Id, KindSelector, Resource};
 use crate::resources::Resources;
+use crate::scalar::is_text;
 use expand::expand;
 
 /// The field that is meant where none is named.
@@ -233,7 +234,7 @@ fn substitute(field: &mut Value, path: &str, values: &[(&str, Value)]) -> Result
         Value::Sequence(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 let path = format!("{path}.{index}");
-                if !expand::is_text(item) {
+                if !is_text(item) {
                     return Err(FieldProblem::type_error(&path, "a string", item));
                 }
                 substitute_scalar(item, &path, values)?;

@@ -47,17 +47,12 @@ impl Configuration {
 
     /// Adds who refers to one kind.
     pub(super) fn add_references(&mut self, more: &References) -> Result<(), String> {
-        match self
-            .references
-            .iter_mut()
-            .find(|references| references.target == more.target)
-        {
-            Some(references) => merge(&mut references.referrers, &more.referrers),
-            None => {
-                self.references.push(more.clone());
-                Ok(())
-            }
+        let mut known = self.references.iter_mut();
+        if let Some(references) = known.find(|references| references.target == more.target) {
+            return merge(&mut references.referrers, &more.referrers);
         }
+        self.references.push(more.clone());
+        Ok(())
     }
 
     /// Adds one spec to a list of them; see [`merge`](Self::merge).

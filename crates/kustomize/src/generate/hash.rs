@@ -1,8 +1,9 @@
 //! The hash at the end of a generated object's name.
 
-use manifest_yaml::{Exposed, Mapping, Value};
+use manifest_yaml::{Exposed, Value};
 use sha2::{Digest, Sha256};
 
+use crate::go_json::{sorted_keys, write_string};
 use crate::resource::{ContentHash, Resource};
 use crate::resources::Resources;
 
@@ -79,25 +80,8 @@ impl Json {
         self.raw("}");
     }
 
-    /// A string with the escapes of Go's encoding/json, which keeps HTML's special characters out.
     fn string(&mut self, text: &str) {
-        self.raw("\"");
-        for character in text.chars() {
-            match character {
-                '"' => self.raw("\\\""),
-                '\\' => self.raw("\\\\"),
-                '\n' => self.raw("\\n"),
-                '\r' => self.raw("\\r"),
-                '\t' => self.raw("\\t"),
-                '\u{8}' => self.raw("\\b"),
-                '\u{c}' => self.raw("\\f"),
-                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                    self.raw(&format!("\\u{:04x}", u32::from(character)));
-                }
-                _ => self.raw(character.encode_utf8(&mut [0; 4])),
-            }
-        }
-        self.raw("\"");
+        write_string(text, &mut |piece| self.raw(piece));
     }
 
     /// The first digits, without those that could make words or be mistaken for others.
@@ -116,14 +100,10 @@ impl Json {
     }
 }
 
-fn sorted_keys(entries: &Mapping) -> Vec<&str> {
-    let mut keys: Vec<&str> = entries.keys().collect();
-    keys.sort_unstable();
-    keys
-}
-
 #[cfg(test)]
 mod tests {
+    use manifest_yaml::Mapping;
+
     use super::*;
 
     /// The separators of Unicode are escaped, as are the characters of HTML. The digits are kustomize's.

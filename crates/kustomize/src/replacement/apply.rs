@@ -147,14 +147,16 @@ impl Target {
 
     /// Writes the value to every path; an error says to which it cannot.
     fn write(&self, value: &Replaced, resource: &mut Resource) -> Result<(), (String, String)> {
-        let walk = Walk {
-            create: self.create,
-            shape: match value {
-                Replaced::Value(value) => Shape::of(value),
-                Replaced::Untyped(_) => Shape::Scalar,
-            },
+        let shape = match value {
+            Replaced::Value(value) => Shape::of(value),
+            Replaced::Untyped(_) => Shape::Scalar,
         };
         for path in &self.paths {
+            let walk = Walk {
+                create: self.create,
+                shape,
+                path: &path.parts,
+            };
             let refuse = |problem: String| (path.text.clone(), problem);
             let count = walk
                 .visit_object(resource.value_mut(), &path.parts, &mut |field, found| {

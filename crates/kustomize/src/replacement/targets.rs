@@ -4,7 +4,9 @@ use manifest_yaml::{Mapping, Value};
 use regex::Regex;
 
 use super::Create;
+use super::structured::visit_text;
 use crate::field_path::{Part, readable};
+use crate::scalar::{Text, is_text};
 
 /// What a made field is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +54,14 @@ pub(super) enum Found {
 pub(super) type Set<'a> = dyn FnMut(&mut Value, Found) -> Result<(), String> + 'a;
 
 /// Walks to the fields of a path (kyaml's `PathMatcher`, yaml/match.go).
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
     pub(super) create: Create,
     pub(super) shape: Shape,
+    /// The whole path.
+    pub(super) path: &'a [Part],
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Runs `set` on every field that the path leads to; how many these are.
     pub(super) fn visit(&self, node: &mut Value, parts: &[Part], set: &mut Set<'_>) -> Result<usize, String> {
         self.walk(node, Found::Existing, parts, set)
@@ -106,8 +110,23 @@ impl Walk {
             (Part::Matching { field, value }, Value::Sequence(items)) => {
                 self.matching(items, field, value, rest, set)
             }
+            (_, text) if is_text(text) => self.text(text, parts, set),
             (_, other) => Err(format!("expects {expected} where there is {}", other.kind_name())),
         }
+    }
+
+    /// Goes on within a text that holds JSON.
+    fn text(&self, node: &mut Value, parts: &[Part], set: &mut Set<'_>) -> Result<usize, String> {
+        let walked = self.path.len().saturating_sub(parts.len());
+        if self.path.iter().take(walked).any(|part| *part == Part::Every) {
+            return Err(
+                "leads into a text behind a wildcard, where kustomize leaves everything as it is".to_owned(),
+            );
+        }
+        let text = Text::of(node).map_err(|problem| format!("leads into what {problem}"))?;
+        let (count, changed) = visit_text(self, &text, parts, set)?;
+        *node = changed.into_string();
+        Ok(count)
     }
 
     fn key(&self, map: &mut Mapping, key: &str, rest: &[Part], set: &mut Set<'_>) -> Result<usize, String> {

@@ -96,21 +96,17 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start_matches(is_space);
     while !rest.is_empty() {
-        let token = match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
-            Some(symbol) => Token::Symbol(symbol),
-            None => {
-                let ends = |character: char| is_space(character) || "=!,()><".contains(character);
-                let (word, _) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
-                Token::Word(word)
-            }
+        let symbol = SYMBOLS
+            .iter()
+            .find_map(|symbol| Some((*symbol, rest.strip_prefix(symbol)?)));
+        let (token, behind) = if let Some((symbol, behind)) = symbol {
+            (Token::Symbol(symbol), behind)
+        } else {
+            let ends = |character: char| is_space(character) || "=!,()><".contains(character);
+            let (word, behind) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+            (Token::Word(word), behind)
         };
-        let (Token::Symbol(taken) | Token::Word(taken)) = token else {
-            break;
-        };
-        rest = rest
-            .get(taken.len()..)
-            .unwrap_or_default()
-            .trim_start_matches(is_space);
+        rest = behind.trim_start_matches(is_space);
         tokens.push(token);
     }
     tokens

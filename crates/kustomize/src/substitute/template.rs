@@ -90,7 +90,7 @@ struct Reader<'text> {
     depth: usize,
 }
 
-impl<'text> Reader<'text> {
+impl Reader<'_> {
     fn take(&mut self, token: &str) -> bool {
         match self.rest.strip_prefix(token) {
             Some(rest) => {
@@ -198,9 +198,10 @@ impl<'text> Reader<'text> {
             if offset.0.is_empty() {
                 return Err(format!("${{{name}: has no offset"));
             }
-            let length = match self.take(":") {
-                true => Some(self.argument("}", Escapes::None)?),
-                false => None,
+            let length = if self.take(":") {
+                Some(self.argument("}", Escapes::None)?)
+            } else {
+                None
             };
             return Ok(Function::Substring(offset, length));
         }

@@ -1,18 +1,9 @@
 //! `$(NAME)` in a text.
 
-use manifest_yaml::{Exposed, Number, Value};
+use manifest_yaml::{Number, Value};
 use zeroize::Zeroizing;
 
-use crate::scalar::{Text, Visibility};
-
-/// Whether a value is a string.
-pub(super) fn is_text(value: &Value) -> bool {
-    match value {
-        Value::String(_) => true,
-        Value::Sensitive(scalar) => matches!(scalar.expose(), Exposed::String(_)),
-        _ => false,
-    }
-}
+use crate::scalar::{Text, Visibility, is_text};
 
 /// What a string is once the vars in it have their values; nothing where it is not a string or has none
 /// (`DoReplacements` of kustomize's filters/refvar/expand.go).
@@ -52,17 +43,14 @@ pub(super) fn expand(value: &Value, vars: &[(&str, Value)]) -> Result<Option<Val
             text.push('$');
             rest = after;
         } else if let Some((name, behind)) = after.strip_prefix('(').and_then(|it| it.split_once(')')) {
-            match value_of(name) {
-                Some(value) => {
-                    let value = text_within(value)?;
-                    visibility = visibility.and(value.visibility);
-                    text.push_str(&value.text);
-                }
-                None => {
-                    text.push_str("$(");
-                    text.push_str(name);
-                    text.push(')');
-                }
+            if let Some(value) = value_of(name) {
+                let value = text_within(value)?;
+                visibility = visibility.and(value.visibility);
+                text.push_str(&value.text);
+            } else {
+                text.push_str("$(");
+                text.push_str(name);
+                text.push(')');
             }
             rest = behind;
         } else {

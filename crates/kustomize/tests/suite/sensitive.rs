@@ -98,6 +98,80 @@ fn survive_a_merge() {
     assert_eq!(shown.matches(ENCODED_MARKER).count(), 1, "{shown}");
 }
 
+#[test]
+fn survive_replacements() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "resources: [a.yaml]\nreplacements:\n\
+             - {source: {kind: ConfigMap, name: c, fieldPath: data.a}, targets: [{select: {kind: Widget}, \
+             fieldPaths: [spec.text, spec.made, spec.list, metadata.annotations.a], options: {create: true}}]}\n\
+             - {source: {kind: ConfigMap, name: c, fieldPath: data.a, options: {delimiter: '-', index: 0}}, \
+             targets: [{select: {kind: Widget}, fieldPaths: [spec.part], options: {delimiter: /, index: 1}}]}\n\
+             - {source: {kind: ConfigMap, name: c, fieldPath: data}, targets: [{select: {kind: Widget}, \
+             fieldPaths: [spec.tree], options: {create: true}}]}\n\
+             - {source: {kind: ConfigMap, name: c, fieldPath: data.a}, targets: [{select: {kind: Widget}, \
+             fieldPaths: [spec.json.a]}]}",
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker}}\n---\n\
+             {apiVersion: example.com/v1, kind: Widget, metadata: {name: w}, spec: {text: x, list: [x], part: a/b, json: '{\"a\": \"b\"}'}}",
+        ),
+    ])
+    .seal("a.yaml");
+    let (masked, shown) = built(&tree);
+    assert!(!masked.contains("hunter2"), "{masked}");
+    assert_eq!(shown.matches(MARKER).count(), 7, "{shown}");
+    assert!(shown.contains("part: a/hunter2"), "{shown}");
+}
+
+#[test]
+fn survive_vars() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "resources: [a.yaml]\nvars: [{name: A, objref: {apiVersion: v1, kind: ConfigMap, name: c}, fieldref: {fieldPath: data.a}}]",
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker}}\n---\n\
+             {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{command: ['x $(A)', $(A)], env: [{value: $(A)}]}]}}",
+        ),
+    ])
+    .seal("a.yaml");
+    let (masked, shown) = built(&tree);
+    assert!(!masked.contains(MARKER), "{masked}");
+    assert_eq!(shown.matches(MARKER).count(), 4, "{shown}");
+}
+
+/// A replacement could put one where names are.
+#[test]
+fn become_no_names() {
+    for (path, expected) in [
+        ("metadata.name", "metadata.name is sealed, and has to be read"),
+        ("metadata.namespace", "metadata.namespace is sealed"),
+        ("kind", "kind is sealed"),
+    ] {
+        let kustomization = format!(
+            "resources: [a.yaml]\nreplacements: [{{source: {{kind: ConfigMap, name: c, fieldPath: data.a}}, \
+             targets: [{{select: {{kind: Widget}}, fieldPaths: [{path}], options: {{create: true}}}}]}}]"
+        );
+        let tree = MemoryTree::new([
+            ("kustomization.yaml", &kustomization),
+            (
+                "a.yaml",
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker}}\n---\n\
+                 {apiVersion: example.com/v1, kind: Widget, metadata: {name: w}}",
+            ),
+        ])
+        .seal("a.yaml");
+        let error = chain(&build(&tree, "").unwrap_err());
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains(MARKER), "{error}");
+    }
+}
+
 /// Where the engine would have to read one it says so, and shows nothing of it.
 #[test]
 fn are_not_read() {
