@@ -9,6 +9,7 @@ mod duration;
 mod git_source;
 mod notifier;
 mod reference;
+mod remedy;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use delivery::{
@@ -22,6 +23,7 @@ pub use git_source::{
 };
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
 pub use reference::{LocalReference, SecretData, SourceKind, SourceReference};
+pub use remedy::Remedy;
 
 /// The API group.
 pub const GROUP: &str = "fluxops.dev";

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use crate::api::InventoryEntry;
+use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Directive, Key, NAMESPACE_LABEL, ObjectRef, label_value};
@@ -190,6 +190,7 @@ impl Work<'_> {
                             object,
                             reason: "NotEstablished".to_owned(),
                             message,
+                            remedy: Remedy::Retry,
                         });
                         break;
                     }
@@ -305,6 +306,7 @@ fn still_waiting(target: &Target) -> Option<ObjectFailure> {
         object: target.manifest.object().clone(),
         reason: "UnknownKind".to_owned(),
         message: "its CustomResourceDefinition was applied, but the cluster does not serve it".to_owned(),
+        remedy: Remedy::Retry,
     })
 }
 
@@ -313,6 +315,7 @@ fn failed(object: ObjectRef, error: &ClusterError, sensitivity: Sensitivity) -> 
         object,
         reason: error.reason().to_owned(),
         message: error.describe(sensitivity),
+        remedy: error.remedy(),
     }
 }
 

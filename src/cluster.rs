@@ -345,12 +345,28 @@ impl Session {
         resource: &Resource,
         patch: &Json,
     ) -> Result<(), ClusterError> {
+        let uri = format!("{}?fieldManager={FIELD_MANAGER}", object_path(object, resource));
+        self.merge_at(uri, patch).await
+    }
+
+    /// Changes the status of one of our own objects with a JSON merge patch: what the patch leaves out stays.
+    pub async fn merge_status(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        patch: &Json,
+    ) -> Result<(), ClusterError> {
+        let uri = format!(
+            "{}/status?fieldManager=fluxops-status",
+            object_path(object, resource)
+        );
+        self.merge_at(uri, patch).await
+    }
+
+    async fn merge_at(&self, uri: String, patch: &Json) -> Result<(), ClusterError> {
         let request = Request::builder()
             .method(Method::PATCH)
-            .uri(format!(
-                "{}?fieldManager={FIELD_MANAGER}",
-                object_path(object, resource)
-            ))
+            .uri(uri)
             .header(header::ACCEPT, METADATA_ONLY)
             .header(header::CONTENT_TYPE, "application/merge-patch+json");
         self.send::<Json>(request, json_body(patch)).await.map(drop)

@@ -2,12 +2,14 @@
 //!
 //! One loop serves both homes. It owns all state; reconciles run beside it and hand back what they found.
 
+mod event;
 mod finish;
 mod message;
 mod once;
 mod order;
 mod report;
 mod schedule;
+mod start;
 mod status;
 mod take;
 mod watch;
@@ -25,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
 use crate::name::{Key, Kind, ObjectName};
 use crate::notify::Notifications;
-use crate::reconcile::{Context, Trigger, reconcile_source};
-use crate::store::{Definition, Definitions, Deletion, InvalidDefinition, Store};
+use crate::reconcile::{Context, Trigger};
+use crate::store::{Definition, Definitions, InvalidDefinition, Store};
 use crate::verify::VerifiedRevision;
 
 pub use once::FLUSH_TIMEOUT;
@@ -35,7 +37,7 @@ use report::Reporter;
 pub use report::{Line, Outcome};
 use schedule::Schedule;
 pub use watch::{Change, Reach, list, watch};
-use work::{Finished, Work, delete, failure, guarded, not_delivered};
+use work::Finished;
 
 /// How many reconciles run at a time.
 pub const CONCURRENCY: usize = 4;
@@ -174,88 +176,6 @@ impl Controller {
                 Instant::now(),
             );
         }
-    }
-
-    fn start_due(&mut self) {
-        while self.running.len() < CONCURRENCY {
-            let Some((name, trigger)) = self.schedule.take_due(Instant::now()) else {
-                return;
-            };
-            self.start(name, trigger);
-        }
-    }
-
-    fn start(&mut self, name: ObjectName, trigger: Trigger) {
-        let context = Arc::clone(&self.context);
-        let started = Instant::now();
-        match name.kind {
-            Kind::GitSource => {
-                let Some(source) = self
-                    .definitions
-                    .sources
-                    .get(&name.key)
-                    .filter(|source| !source.spec.suspend)
-                else {
-                    return self.schedule.finished(&name);
-                };
-                let source = source.clone();
-                self.spawn(name.clone(), async move {
-                    let work = Work::Source(reconcile_source(&context, &source, trigger).await);
-                    Finished {
-                        name,
-                        trigger,
-                        started,
-                        work,
-                    }
-                });
-            }
-            Kind::Delivery => {
-                let Some(delivery) = self.definitions.deliveries.get(&name.key) else {
-                    return self.schedule.finished(&name);
-                };
-                let delivery = delivery.clone();
-                if delivery.deletion == Deletion::Asked {
-                    self.spawn(name.clone(), async move {
-                        let work = Work::Deleted(delete(&context, &delivery).await);
-                        Finished {
-                            name,
-                            trigger,
-                            started,
-                            work,
-                        }
-                    });
-                    return;
-                }
-                if delivery.spec.suspend {
-                    return self.schedule.finished(&name);
-                }
-                let source = source_of(&delivery);
-                let revision = self.revisions.get(&source).cloned();
-                let ready = self.ready_to_apply(&delivery, &source);
-                self.spawn(name.clone(), async move {
-                    let delivered = match (&revision, ready) {
-                        (Some(revision), Ok(())) => guarded(&context, &delivery, revision, trigger).await,
-                        (_, Err(failure)) => not_delivered(failure),
-                        (None, Ok(())) => not_delivered(failure(
-                            "SourceNotReady",
-                            "its source has no verified revision yet",
-                        )),
-                    };
-                    Finished {
-                        name,
-                        trigger,
-                        started,
-                        work: Work::Delivery { revision, delivered },
-                    }
-                });
-            }
-            Kind::Notifier => self.schedule.finished(&name),
-        }
-    }
-
-    fn spawn(&mut self, name: ObjectName, work: impl Future<Output = Finished> + Send + 'static) {
-        let task = self.running.spawn(work);
-        self.tasks.insert(task.id(), (name, task));
     }
 
     /// Lets what is being applied come to its end, within a bound. What is cut off after that is in the audit log as

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use crate::apply::Change;
+use crate::api::{InventoryEntry, Remedy};
 use crate::cluster::{ClusterError, Session};
 use crate::name::ObjectRef;
-use crate::plan::{Action, ObjectFailure};
+use crate::plan::ObjectFailure;
 
 /// How often objects that are not ready are looked at.
 const POLL: Duration = Duration::from_secs(1);
@@ -24,19 +24,19 @@ pub enum Health {
     Failed(String),
 }
 
-/// Waits until everything is healthy. What is not by the deadline, or never will be, comes back.
+/// Waits until everything of an inventory is healthy, whether this run changed it or an earlier one. What is not by
+/// the deadline, or never will be, comes back.
 pub async fn wait(
     session: &Session,
-    changes: &[Change],
+    inventory: &[InventoryEntry],
     deadline: Instant,
 ) -> Result<(), Vec<ObjectFailure>> {
-    let deleted = |change: &&Change| change.action == Action::Delete;
-    // A Secret has no status, and reading it would bring its data here.
-    let mut pending: Vec<&ObjectRef> = changes
+    let objects: Vec<ObjectRef> = inventory
         .iter()
-        .filter(|change| !deleted(change) && !change.object.is_secret())
-        .map(|change| &change.object)
+        .filter_map(ObjectRef::from_inventory_entry)
         .collect();
+    // A Secret has no status, and reading it would bring its data here.
+    let mut pending: Vec<&ObjectRef> = objects.iter().filter(|object| !object.is_secret()).collect();
     let mut failures = Vec::new();
     loop {
         let mut waiting = Vec::new();
@@ -80,6 +80,8 @@ fn unhealthy(object: &ObjectRef, reason: &str, message: String) -> ObjectFailure
         object: object.clone(),
         reason: reason.to_owned(),
         message,
+        // Most of what is not healthy gets there with time.
+        remedy: Remedy::Retry,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::api::InventoryEntry;
+use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, RecordedAction};
 use crate::name::ObjectRef;
 use crate::observe::{Observed, State, Target};
@@ -63,6 +63,8 @@ pub struct ObjectFailure {
     pub reason: String,
     /// Why, in words that hold no secret.
     pub message: String,
+    /// What it takes until it can be.
+    pub remedy: Remedy,
 }
 
 /// Why there is no plan.
@@ -139,10 +141,11 @@ pub fn plan(
 /// What the cluster's word on an object means for the plan.
 pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
     let object = target.manifest.object().clone();
-    let (reason, message) = match &target.state {
+    let (reason, message, remedy) = match &target.state {
         State::Refused(error) => (
             error.reason().to_owned(),
             error.describe(target.manifest.sensitivity()),
+            error.remedy(),
         ),
         State::UnknownKind => (
             "UnknownKind".to_owned(),
@@ -151,10 +154,12 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
                 object.kind,
                 object.api_version()
             ),
+            Remedy::Retry,
         ),
         State::NoNamespace(namespace) => (
             "NamespaceNotFound".to_owned(),
             format!("the namespace {namespace:?} does not exist; add it to the source or create it"),
+            Remedy::Retry,
         ),
         State::Missing | State::Same | State::Different | State::Waiting | State::Left => return None,
     };
@@ -162,6 +167,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
         object,
         reason,
         message,
+        remedy,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The pipeline, once: which commit, who signed it, what it says, what would change, what changed.
 
+mod failure;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +10,23 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry};
+use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry, Remedy};
 use crate::apply::{self, Change};
 pub use crate::audit::Trigger;
-use crate::audit::{AuditError, AuditLog, Event, Subject};
-use crate::cluster::{Actor, Cluster, ClusterError, Sensitivity};
-use crate::files::{Files, KeyError, Keys};
-use crate::name::{Key, Kind, Name, ObjectName};
+use crate::audit::{AuditLog, Event, Subject};
+use crate::cluster::{Actor, Cluster};
+use crate::files::{Files, Keys};
+use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
 use crate::observe::observe;
-use crate::plan::{EmptySource, ObjectFailure, PlanError, Prune, plan};
+use crate::plan::{EmptySource, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
-use crate::source::{
-    self, Credentials, DEFAULT_STEP, Fetch, FetchError, GitUrl, Home, InvalidCredentials, Proxy,
-};
-use crate::store::{Definition, Status, Store, StoreError, text};
-use crate::verify::{CommitFacts, Policy, PolicyError, VerifiedRevision, VerifyError, facts, verify};
+use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
+use crate::store::{Definition, Status, Store, text};
+use crate::verify::{Policy, VerifiedRevision, facts, verify};
 use crate::{health, name};
+
+pub use failure::Failure;
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
 pub const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,23 +46,6 @@ pub struct Context {
     pub age_keys: Option<Zeroizing<String>>,
     /// The service account, in its own namespace, of a Delivery that names none; fluxops itself when absent.
     pub default_service_account: Option<Name>,
-}
-
-/// Why a reconcile did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// At which step.
-    pub step: Step,
-    /// Why, in one word.
-    pub reason: String,
-    /// Why, in a sentence that holds no secret.
-    pub message: String,
-    /// The objects it failed on.
-    pub objects: Vec<ObjectFailure>,
-    /// What to do next, where the step knows.
-    pub advice: Option<String>,
-    /// The commit that was refused; those of a Delivery are known without.
-    pub commit: Option<Box<CommitFacts>>,
 }
 
 /// What became of a Delivery.
@@ -85,7 +70,7 @@ pub async fn reconcile_source(
         Store::Folder(_) => Home::ConfigFile,
     };
     let url = GitUrl::parse(&spec.url, home)
-        .map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error))?;
+        .map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error, Remedy::Change))?;
     let credentials = match &spec.secret_ref {
         Some(reference) => {
             let data = context.store.secret(&sibling(key, &reference.name)?).await?;
@@ -147,7 +132,7 @@ pub async fn reconcile_source(
     });
     let verified = verified
         .await
-        .map_err(|error| Failure::new(Step::Verify, "Internal", &error))?;
+        .map_err(|error| Failure::internal(Step::Verify, &error))?;
     verified.map(Arc::new).map_err(|refusal| {
         let (error, commit) = *refusal;
         let id = commit.id.clone();
@@ -252,7 +237,8 @@ async fn run(
         }
     }
     if spec.wait {
-        health::wait(&session, &delivered.changes, deadline)
+        let inventory = delivered.inventory.as_deref().unwrap_or_default();
+        health::wait(&session, inventory, deadline)
             .await
             .map_err(|failures| Failure::objects(Step::Health, failures))?;
     }
@@ -275,7 +261,7 @@ async fn prepare(
     });
     Ok(rendered
         .await
-        .map_err(|error| Failure::new(Step::Render, "Internal", &error))??)
+        .map_err(|error| Failure::internal(Step::Render, &error))??)
 }
 
 async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys, Failure> {
@@ -297,10 +283,15 @@ async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys,
 
 /// As whom a Delivery is applied.
 fn actor(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Actor, name::InvalidName> {
+    Ok(account(context, key, spec)?.map_or(Actor::Itself, Actor::ServiceAccount))
+}
+
+/// The service account that a Delivery is applied as; nothing where it is applied with the rights of fluxops.
+pub fn account(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Option<Key>, name::InvalidName> {
     let default = context.default_service_account.as_ref().map(Name::as_str);
     match spec.service_account_name.as_deref().or(default) {
-        Some(name) => Ok(Actor::ServiceAccount(sibling(key, name)?)),
-        None => Ok(Actor::Itself),
+        Some(name) => Ok(Some(sibling(key, name)?)),
+        None => Ok(None),
     }
 }
 
@@ -367,6 +358,41 @@ pub async fn prune_all(
     }
 }
 
+/// Puts on record that what a Delivery applied stays, since nobody may delete it: its service account is gone. What is
+/// said of it comes back.
+pub fn leave_behind(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    account: &Key,
+) -> Result<Failure, Failure> {
+    let objects = delivery.status.inventory.iter();
+    let left: Vec<String> = objects
+        .filter_map(ObjectRef::from_inventory_entry)
+        .map(|object| object.to_string())
+        .collect();
+    let message = format!(
+        "the service account {account} that it was applied as is gone, so what it applied was left behind: {}",
+        left.join(", ")
+    );
+    let failure = Failure::said(Step::Apply, "ServiceAccountNotFound", message, Remedy::Change);
+    let event = Event::Refused {
+        subject: Subject {
+            object: ObjectName {
+                kind: Kind::Delivery,
+                key: delivery.key.clone(),
+            },
+            trigger: Trigger::Deletion,
+            commit: None,
+            signer: None,
+        },
+        step: failure.step,
+        reason: failure.reason.clone(),
+        message: failure.message.clone(),
+    };
+    context.audit.note(event, Timestamp::now())?;
+    Ok(failure)
+}
+
 /// How long one reconcile may take: as the spec says, or the interval less 30 s, and never under 30 s.
 fn delivery_timeout(spec: &DeliverySpec) -> Duration {
     let from_interval = || {
@@ -409,129 +435,4 @@ fn refused(context: &Context, subject: Subject, failure: &Failure, ready: Option
 /// An object of the same namespace.
 fn sibling(key: &Key, name: &str) -> Result<Key, name::InvalidName> {
     Key::new(&key.namespace, name)
-}
-
-impl Failure {
-    fn new(step: Step, reason: &str, error: &dyn std::error::Error) -> Self {
-        Self {
-            step,
-            reason: reason.to_owned(),
-            message: crate::chain(error),
-            objects: Vec::new(),
-            advice: None,
-            commit: None,
-        }
-    }
-
-    fn late(step: Step) -> Self {
-        let message = "failed to finish in time; raise spec.timeout if that is how long it takes".to_owned();
-        Self {
-            step,
-            reason: "Timeout".to_owned(),
-            message,
-            objects: Vec::new(),
-            advice: None,
-            commit: None,
-        }
-    }
-
-    fn cluster(step: Step, error: &ClusterError) -> Self {
-        let message = error.describe(Sensitivity::Sensitive);
-        Self {
-            step,
-            reason: error.reason().to_owned(),
-            message,
-            objects: Vec::new(),
-            advice: None,
-            commit: None,
-        }
-    }
-
-    fn objects(step: Step, objects: Vec<ObjectFailure>) -> Self {
-        let reason = objects
-            .first()
-            .map_or("Failed", |failure| failure.reason.as_str())
-            .to_owned();
-        let listed: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        Self {
-            step,
-            reason,
-            message: listed.join("; "),
-            objects,
-            advice: None,
-            commit: None,
-        }
-    }
-}
-
-impl From<name::InvalidName> for Failure {
-    fn from(error: name::InvalidName) -> Self {
-        Self::new(Step::Configure, "InvalidName", &error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::new(Step::Configure, error.reason(), &error)
-    }
-}
-
-impl From<PolicyError> for Failure {
-    fn from(error: PolicyError) -> Self {
-        Self::new(Step::Configure, "InvalidTrust", &error)
-    }
-}
-
-impl From<InvalidCredentials> for Failure {
-    fn from(error: InvalidCredentials) -> Self {
-        Self::new(Step::Configure, "InvalidCredentials", &error)
-    }
-}
-
-impl From<FetchError> for Failure {
-    fn from(error: FetchError) -> Self {
-        let advice = Some(error.advice().to_owned());
-        Self {
-            advice,
-            ..Self::new(Step::Fetch, error.reason(), &error)
-        }
-    }
-}
-
-impl From<VerifyError> for Failure {
-    fn from(error: VerifyError) -> Self {
-        Self::new(Step::Verify, error.reason(), &error)
-    }
-}
-
-impl From<KeyError> for Failure {
-    fn from(error: KeyError) -> Self {
-        Self::new(Step::Open, "InvalidKey", &error)
-    }
-}
-
-impl From<RenderError> for Failure {
-    fn from(error: RenderError) -> Self {
-        let step = if error.reason() == "DecryptionFailed" {
-            Step::Open
-        } else {
-            Step::Render
-        };
-        Self::new(step, error.reason(), &error)
-    }
-}
-
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Self {
-        match error {
-            PlanError::Refused(failures) => Self::objects(Step::Plan, failures),
-            PlanError::WouldPruneEverything(_) => Self::new(Step::Plan, error.reason(), &error),
-        }
-    }
-}
-
-impl From<AuditError> for Failure {
-    fn from(error: AuditError) -> Self {
-        Self::new(Step::Record, "AuditFailed", &error)
-    }
 }

@@ -9,14 +9,17 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-pub use definition::{Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT};
+pub use definition::{
+    Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
+};
 pub use folder::{ConfigError, Folder};
 pub use in_cluster::{Finalizer, InCluster};
 
-use crate::api::SecretData;
-use crate::api::{DeliveryStatus, GitSourceStatus, InventoryEntry, TrustKind};
+use crate::api::{
+    Conditions, DeliveryStatus, GitSourceStatus, InventoryEntry, Remedy, SecretData, TrustKind,
+};
 use crate::cluster::{Cluster, ClusterError};
-use crate::name::{Key, Kind};
+use crate::name::{Key, Kind, ObjectName};
 use crate::verify::TrustMaterial;
 
 /// One of the two homes.
@@ -39,15 +42,18 @@ pub enum StoreError {
         key: Key,
     },
     /// The API server.
-    #[error("failed to {action} {key}: {message}")]
+    #[error("failed to {action} {key}")]
     Cluster {
         /// What was tried.
         action: &'static str,
         /// On which object.
         key: Key,
-        /// What came of it, without the server's words.
-        message: String,
+        /// What came of it. Its `Display` has none of the server's words: this is about Secrets more often than not.
+        source: Box<ClusterError>,
     },
+    /// Another object has its name now.
+    #[error("failed to set the finalizer of {0}: another object has taken its name")]
+    Replaced(Key),
     /// What is there is not what fluxops wrote.
     #[error("failed to read the inventory of {0}: it is not one that this fluxops reads")]
     Inventory(Key),
@@ -63,21 +69,30 @@ pub enum StoreError {
 
 impl StoreError {
     /// One word for a condition's reason.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &str {
         match self {
             Self::NotFound { .. } => "ReferenceNotFound",
-            Self::Cluster { .. } => "ClusterUnreachable",
+            Self::Cluster { source, .. } => source.reason(),
+            Self::Replaced(_) => "Replaced",
             Self::Inventory(_) => "InvalidInventory",
             Self::Status { .. } => "StateDirectory",
         }
     }
 
-    fn cluster(action: &'static str, key: &Key, error: &ClusterError) -> Self {
-        // Displayed without the server's message: this is about Secrets more often than not.
+    /// What it takes until it works. Somebody may make what is missing at any time.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Cluster { source, .. } => source.remedy(),
+            Self::Inventory(_) => Remedy::Change,
+            Self::NotFound { .. } | Self::Replaced(_) | Self::Status { .. } => Remedy::Retry,
+        }
+    }
+
+    fn cluster(action: &'static str, key: &Key, source: ClusterError) -> Self {
         Self::Cluster {
             action,
             key: key.clone(),
-            message: error.to_string(),
+            source: Box::new(source),
         }
     }
 }
@@ -154,6 +169,19 @@ impl Store {
         match self {
             Self::InCluster(_) => Ok(()),
             Self::Folder(_) => inventory::write(cluster, delivery, entries).await,
+        }
+    }
+
+    /// Publishes the conditions of an object whose spec cannot be read; the rest of its status stays. With `--config`
+    /// there is none: such a document stops the start.
+    pub async fn publish_conditions(
+        &self,
+        object: &ObjectName,
+        conditions: &Conditions,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::InCluster(store) => store.publish_conditions(object, conditions).await,
+            Self::Folder(_) => Ok(()),
         }
     }
 

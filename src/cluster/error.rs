@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::api::Remedy;
+
 /// Why the API server did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -73,6 +75,22 @@ impl ClusterError {
                 refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
             }
             Self::Kubeconfig(_) | Self::Client(_) | Self::ReplyTooLarge | Self::Unaddressable => false,
+        }
+    }
+
+    /// What it takes until the server does it. What it finds invalid by its schemas and rules stays so.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Unaddressable => Remedy::Change,
+            Self::Refused(refusal)
+                if matches!(
+                    refusal.status,
+                    StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+                ) =>
+            {
+                Remedy::Change
+            }
+            _ => Remedy::Retry,
         }
     }
 

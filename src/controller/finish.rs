@@ -8,17 +8,41 @@ use tokio::time::Instant;
 
 use super::order::{depends_on, source_of};
 use super::report::Run;
-use super::work::{Finished, Work, not_delivered};
-use super::{Controller, schedule};
-use crate::api::ConditionType;
+use super::work::{Farewell, Finished, Work, not_delivered};
+use super::{Controller, DeliveryDefinition, SourceDefinition, schedule};
+use crate::api::{ConditionType, Remedy};
 use crate::name::{Key, Kind, ObjectName};
 use crate::reconcile::{Delivered, Failure, Trigger};
+use crate::store::Deletion;
 use crate::verify::VerifiedRevision;
 
 /// How soon something that failed is tried again at first; doubled each time, up to its interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// How long it takes at most until a deletion, or work that ended abnormally, is tried again.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
+
+/// How a run ended, as far as the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It succeeded.
+    Succeeded,
+    /// It failed, and trying again may help.
+    FailedForNow,
+    /// It failed, and the same would come of it again.
+    FailedUntilChanged,
+}
+
+impl Ending {
+    fn of<T>(result: &Result<T, Failure>) -> Self {
+        match result {
+            Ok(_) => Self::Succeeded,
+            Err(failure) => match failure.remedy {
+                Remedy::Retry => Self::FailedForNow,
+                Remedy::Change => Self::FailedUntilChanged,
+            },
+        }
+    }
+}
 
 impl Controller {
     pub(super) async fn finish(&mut self, finished: Result<(task::Id, Finished), task::JoinError>) {
@@ -37,35 +61,47 @@ impl Controller {
                 if let Some((name, _)) = ended.filter(|_| error.is_panic()) {
                     tracing::error!(object = %name, "a reconcile ended abnormally: this is a defect of fluxops; it is tried again");
                     self.schedule.finished(&name);
-                    self.again(&name, false, LONGEST_RETRY);
+                    self.again(&name, Ending::FailedForNow, LONGEST_RETRY);
                 }
                 return;
             }
         };
         let took = started.elapsed();
+        self.schedule.finished(&name);
         match work {
-            Work::Source(result) => self.finish_source(&name, trigger, took, result).await,
-            Work::Delivery { revision, delivered } => {
-                self.finish_delivery(&name, trigger, took, revision, delivered)
+            Work::Source { ran, result } => {
+                self.finish_source(&name, trigger, took, ran, result).await;
+            }
+            Work::Delivery {
+                ran,
+                revision,
+                delivered,
+            } => {
+                self.finish_delivery(&name, trigger, took, ran, revision, delivered)
                     .await;
             }
-            Work::Deleted(result) => self.finish_deletion(&name, result).await,
+            Work::Deletion { ran, result } => self.finish_deletion(&name, &ran, result).await,
         }
     }
 
-    pub(super) async fn finish_source(
+    async fn finish_source(
         &mut self,
         name: &ObjectName,
         trigger: Trigger,
         took: Duration,
+        mut ran: SourceDefinition,
         result: Result<Arc<VerifiedRevision>, Failure>,
     ) {
-        self.schedule.finished(name);
-        let Some(mut source) = self.definitions.sources.get(&name.key).cloned() else {
+        // What came of an object that is gone, or of one that another replaced, is of no use to anybody.
+        let Some(current) = self.definitions.sources.get(&name.key) else {
             return;
         };
-        let interval = source.spec.interval.duration();
-        let succeeded = result.is_ok();
+        if current.uid != ran.uid {
+            return;
+        }
+        ran.status.clone_from(&current.status);
+        let interval = ran.spec.interval.duration();
+        let ending = Ending::of(&result);
         let is_new = match &result {
             Ok(revision) => self
                 .revisions
@@ -74,97 +110,110 @@ impl Controller {
             // Deliveries that wait for it have something new to say.
             Err(_) => !self.revisions.contains_key(&name.key),
         };
-        let next = self.next_try(name, succeeded, interval, interval);
-        source.status = self
+        let next = self.next_try(name, ending, interval, interval);
+        let status = self
             .reporter
-            .source(&source, &Run { trigger, took, next }, &result)
+            .source(&ran, &Run { trigger, took, next }, &result)
             .await;
+        if let Some(current) = self.definitions.sources.get_mut(&name.key) {
+            current.status = status;
+        }
         if let Ok(revision) = result {
             self.revisions.insert(name.key.clone(), revision);
         }
         if is_new {
             self.wake_deliveries(&name.key);
         }
-        self.definitions.sources.insert(name.key.clone(), source);
-        self.again(name, succeeded, next);
+        self.again(name, ending, next);
     }
 
-    pub(super) async fn finish_delivery(
+    async fn finish_delivery(
         &mut self,
         name: &ObjectName,
         trigger: Trigger,
         took: Duration,
+        mut ran: DeliveryDefinition,
         revision: Option<Arc<VerifiedRevision>>,
         delivered: Delivered,
     ) {
-        self.schedule.finished(name);
-        let Some(mut delivery) = self.definitions.deliveries.get(&name.key).cloned() else {
+        let Some(current) = self.definitions.deliveries.get(&name.key) else {
             return;
         };
-        let interval = delivery.spec.interval.duration();
-        let retry = delivery
+        if current.uid != ran.uid {
+            return;
+        }
+        ran.status.clone_from(&current.status);
+        let interval = ran.spec.interval.duration();
+        let retry = ran
             .spec
             .retry_interval
             .map_or(interval, crate::api::Interval::duration);
-        let succeeded = delivered.result.is_ok();
-        let was = delivery.status.clone();
-        let source = self.definitions.sources.get(&source_of(&delivery));
+        let ending = Ending::of(&delivered.result);
+        let source = self.definitions.sources.get(&source_of(&ran));
         let url = source.map(|source| source.spec.url.clone());
-        let next = self.next_try(name, succeeded, interval, retry);
-        delivery.status = self
+        let next = self.next_try(name, ending, interval, retry);
+        let run = Run { trigger, took, next };
+        let status = self
             .reporter
-            .delivery(
-                &delivery,
-                &Run { trigger, took, next },
-                revision.as_deref(),
-                &delivered,
-                url,
-            )
+            .delivery(&ran, &run, revision.as_deref(), &delivered, url)
             .await;
-        let news = was.last_applied_revision != delivery.status.last_applied_revision
-            || was.conditions.holds(ConditionType::Ready)
-                != delivery.status.conditions.holds(ConditionType::Ready);
-        self.definitions.deliveries.insert(name.key.clone(), delivery);
-        if succeeded && news {
+        let was = &ran.status;
+        let news = was.last_applied_revision != status.last_applied_revision
+            || was.conditions.holds(ConditionType::Ready) != status.conditions.holds(ConditionType::Ready);
+        if let Some(current) = self.definitions.deliveries.get_mut(&name.key) {
+            current.status = status;
+        }
+        if ending == Ending::Succeeded && news {
             self.wake_dependents(&name.key);
         }
-        self.again(name, succeeded, next);
+        self.again(name, ending, next);
     }
 
-    pub(super) async fn finish_deletion(&mut self, name: &ObjectName, result: Result<(), Failure>) {
-        self.schedule.finished(name);
+    async fn finish_deletion(
+        &mut self,
+        name: &ObjectName,
+        ran: &DeliveryDefinition,
+        result: Result<Farewell, Failure>,
+    ) {
         match result {
-            Ok(()) => {
+            Ok(farewell) => {
+                if let Farewell::LeftBehind(failure) = farewell {
+                    self.reporter.left_behind(name, ran, &failure).await;
+                }
                 if let Err(error) = self.notifications.forget(name).await {
                     tracing::warn!(error = %crate::chain(&error), object = %name, "its messages could not be forgotten");
                 }
-                self.definitions.remove(name);
+                // It is known until the watch says that it is gone: what was seen of it before may still come in.
+                let current = self.definitions.deliveries.get_mut(&name.key);
+                if let Some(current) = current.filter(|current| current.uid == ran.uid) {
+                    current.deletion = Deletion::Released;
+                }
             }
             Err(failure) => {
-                self.report_delivery_failure(&name.key, failure).await;
-                self.again(name, false, LONGEST_RETRY);
+                self.report_delivery_failure(&name.key, Trigger::Deletion, failure)
+                    .await;
+                self.again(name, Ending::FailedForNow, LONGEST_RETRY);
             }
         }
     }
 
-    pub(super) async fn report_delivery_failure(&mut self, key: &Key, failure: Failure) {
-        if let Some(mut delivery) = self.definitions.deliveries.get(key).cloned() {
-            let delivered = not_delivered(failure);
-            delivery.status = self
-                .reporter
-                .delivery(
-                    &delivery,
-                    &Run {
-                        trigger: Trigger::Start,
-                        took: Duration::ZERO,
-                        next: LONGEST_RETRY,
-                    },
-                    None,
-                    &delivered,
-                    None,
-                )
-                .await;
-            self.definitions.deliveries.insert(key.clone(), delivery);
+    /// Reports a Delivery that came to nothing without being run.
+    pub(super) async fn report_delivery_failure(&mut self, key: &Key, trigger: Trigger, failure: Failure) {
+        let Some(delivery) = self.definitions.deliveries.get(key).cloned() else {
+            return;
+        };
+        let run = Run {
+            trigger,
+            took: Duration::ZERO,
+            next: LONGEST_RETRY,
+        };
+        let delivered = not_delivered(failure);
+        let status = self
+            .reporter
+            .delivery(&delivery, &run, None, &delivered, None)
+            .await;
+        if let Some(current) = self.definitions.deliveries.get_mut(key) {
+            current.status = status;
         }
     }
 
@@ -172,26 +221,31 @@ impl Controller {
     pub(super) fn next_try(
         &mut self,
         name: &ObjectName,
-        succeeded: bool,
+        ending: Ending,
         interval: Duration,
         longest_retry: Duration,
     ) -> Duration {
-        if succeeded {
-            self.failures.remove(name);
-            return schedule::jittered(interval, schedule::random());
+        match ending {
+            Ending::Succeeded => {
+                self.failures.remove(name);
+                schedule::jittered(interval, schedule::random())
+            }
+            Ending::FailedForNow => {
+                let failures = self.failures.entry(name.clone()).or_default();
+                let wait = schedule::backoff(*failures, FIRST_RETRY, longest_retry);
+                *failures = failures.saturating_add(1);
+                wait
+            }
+            // The change that it takes is noticed. This is for what can change unseen, such as the rules of the server.
+            Ending::FailedUntilChanged => schedule::jittered(longest_retry, schedule::random()),
         }
-        let failures = self.failures.entry(name.clone()).or_default();
-        let wait = schedule::backoff(*failures, FIRST_RETRY, longest_retry);
-        *failures = failures.saturating_add(1);
-        wait
     }
 
     /// Puts the next look at an object on the schedule.
-    pub(super) fn again(&mut self, name: &ObjectName, succeeded: bool, wait: Duration) {
-        let trigger = if succeeded {
-            Trigger::Interval
-        } else {
-            Trigger::Retry
+    pub(super) fn again(&mut self, name: &ObjectName, ending: Ending, wait: Duration) {
+        let trigger = match ending {
+            Ending::Succeeded => Trigger::Interval,
+            Ending::FailedForNow | Ending::FailedUntilChanged => Trigger::Retry,
         };
         self.schedule.ask(name.clone(), trigger, Instant::now() + wait);
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::order::depends_on;
-use super::work::failure;
 use super::{Controller, DeliveryDefinition, Line};
 use crate::name::{Key, Kind, ObjectName};
+use crate::reconcile::Trigger;
 
 /// How long `--once` tries to get its messages out.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -15,7 +15,7 @@ impl Controller {
     /// Reconciles every object once, sources first, Deliveries after those they depend on.
     pub async fn once(mut self) -> Vec<Line> {
         self.begin().await;
-        let cycle = self.dependency_cycle();
+        let unreachable = self.unreachable_deliveries();
         while let Some(batch) = self.next_batch() {
             self.schedule.begin_batch(batch);
             loop {
@@ -26,12 +26,12 @@ impl Controller {
                 self.finish(finished).await;
             }
         }
-        for name in cycle {
-            let failure = failure(
-                "DependencyCycle",
-                "failed to order: it depends on itself through spec.dependsOn",
-            );
-            self.report_delivery_failure(&name.key, failure).await;
+        for name in unreachable {
+            let delivery = self.definitions.deliveries.get(&name.key);
+            if let Some(Err(failure)) = delivery.map(|delivery| self.ready_to_apply(delivery)) {
+                self.report_delivery_failure(&name.key, Trigger::Start, failure)
+                    .await;
+            }
         }
         match self.notifications.flush(FLUSH_TIMEOUT).await {
             Ok(0) => {}

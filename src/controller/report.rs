@@ -7,16 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::event::EventType;
 use super::message::{changes, commit_facts, signature, told};
-use super::status::{delivery_status, invalid_conditions, source_status};
+use super::status::{delivery_status, invalid_conditions, source_status, unreadable_spec};
 use super::{DeliveryDefinition, SourceDefinition};
-use crate::api::{API_VERSION, ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus};
-use crate::cluster::{Actor, Resource, Scope};
-use crate::name::{Kind, ObjectName, ObjectRef};
-use crate::notify::{self, Changes, Notifications, Public, Step};
+use crate::api::{ConditionType, DeliveryStatus, GitSourceStatus};
+use crate::name::{Kind, ObjectName};
+use crate::notify::{self, Changes, Notifications, Public, Retry, Step};
 use crate::plan::Action;
 use crate::reconcile::{Context, Delivered, Failure, Trigger};
-use crate::store::{InvalidDefinition, Status, Store};
+use crate::store::{InvalidDefinition, Status};
 use crate::verify::VerifiedRevision;
 
 /// One object of a single run, for its table of results.
@@ -66,14 +66,11 @@ pub(super) struct Run {
 
 /// Tells what came of reconciles.
 pub(super) struct Reporter {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     notifications: Notifications,
     /// What was reported, in a single run; a process that runs on would gather them for ever.
     lines: Vec<Line>,
 }
-
-/// The longest note of a Kubernetes Event, in bytes (`events.k8s.io/v1`).
-const MAX_NOTE_BYTES: usize = 1024;
 
 impl Reporter {
     pub(super) fn new(context: Arc<Context>, notifications: Notifications) -> Self {
@@ -111,9 +108,9 @@ impl Reporter {
         }
         self.transition(
             &name,
+            source.uid.as_deref(),
             &source.status.conditions,
             &status.conditions,
-            source.uid.as_deref(),
         )
         .await;
         if status != source.status {
@@ -187,9 +184,9 @@ impl Reporter {
         }
         self.transition(
             &name,
+            delivery.uid.as_deref(),
             &delivery.status.conditions,
             &status.conditions,
-            delivery.uid.as_deref(),
         )
         .await;
         if status != delivery.status {
@@ -222,31 +219,47 @@ impl Reporter {
         status
     }
 
-    /// Reports an object whose spec cannot be read.
+    /// Reports an object whose spec cannot be read. Nothing of its status but the conditions is touched: what is in the
+    /// inventory is in the cluster still.
     pub(super) async fn invalid(&mut self, invalid: &InvalidDefinition) {
         tracing::error!(error = %invalid, "an object cannot be read");
-        let InvalidDefinition::Spec {
-            object,
-            generation,
-            reason,
-        } = invalid
-        else {
+        let InvalidDefinition::Spec(unreadable) = invalid else {
             return;
         };
-        match object.kind {
-            Kind::GitSource => {
-                let conditions = invalid_conditions(reason, *generation, Timestamp::now());
-                let status = GitSourceStatus {
-                    conditions,
-                    observed_generation: *generation,
-                    ..GitSourceStatus::default()
-                };
-                self.publish(object, Status::GitSource(&status)).await;
+        let object = &unreadable.object;
+        let failure = unreadable_spec(unreadable);
+        // A Notifier has no status, and nobody is told of one.
+        if object.kind != Kind::Notifier {
+            let conditions = invalid_conditions(unreadable, &failure, Timestamp::now());
+            let uid = unreadable.uid.as_deref();
+            self.transition(object, uid, &unreadable.conditions, &conditions)
+                .await;
+            if conditions != unreadable.conditions
+                && let Err(error) = self.context.store.publish_conditions(object, &conditions).await
+            {
+                tracing::error!(%object, error = %crate::chain(&error), "its conditions could not be written");
             }
-            // The inventory must survive: an unreadable spec is no reason to forget what is in the cluster.
-            Kind::Delivery | Kind::Notifier => {}
+            let told = notify::Failure {
+                retry: Retry::OnChange,
+                ..told(&failure, None, Duration::ZERO)
+            };
+            let outcome = notify::Outcome::Failed(told);
+            self.tell(object, &unreadable.labels, None, None, outcome).await;
         }
-        self.line(object, None, None, Outcome::NotReady, invalid.to_string());
+        self.line(object, None, None, Outcome::NotReady, failure.message);
+    }
+
+    /// Reports a Delivery that was let go while what it applied stays.
+    pub(super) async fn left_behind(
+        &self,
+        name: &ObjectName,
+        delivery: &DeliveryDefinition,
+        failure: &Failure,
+    ) {
+        tracing::warn!(object = %name, reason = failure.reason, "{}", failure.message);
+        let uid = delivery.uid.as_deref();
+        let (reason, note) = (&failure.reason, &failure.message);
+        self.event(name, uid, EventType::Warning, reason, note).await;
     }
 
     async fn publish(&self, name: &ObjectName, status: Status<'_>) {
@@ -292,66 +305,6 @@ impl Reporter {
         };
         if let Err(error) = self.notifications.tell(event, labels).await {
             tracing::error!(object = %name, error = %crate::chain(&error), "nobody could be told");
-        }
-    }
-
-    /// Writes a Kubernetes Event when Ready turned, or turned bad for another reason.
-    async fn transition(
-        &self,
-        name: &ObjectName,
-        before: &Conditions,
-        after: &Conditions,
-        uid: Option<&str>,
-    ) {
-        let (Store::InCluster(_), Some(uid), Some(ready)) =
-            (&self.context.store, uid, after.get(ConditionType::Ready))
-        else {
-            return;
-        };
-        let former = before.get(ConditionType::Ready);
-        if former.is_some_and(|former| {
-            former.status == ready.status && former.reason == ready.reason && former.message == ready.message
-        }) {
-            return;
-        }
-        let now = Timestamp::now();
-        let is_good = ready.status == ConditionStatus::True;
-        let object = ObjectRef {
-            group: "events.k8s.io".to_owned(),
-            version: "v1".to_owned(),
-            kind: "Event".to_owned(),
-            namespace: Some(name.key.namespace.clone()),
-            name: format!("{}.{:x}", name.key.name, now.as_nanosecond()),
-        };
-        let event = serde_json::json!({
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": object.name, "namespace": object.namespace},
-            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
-            "reportingController": "fluxops.dev/controller",
-            "reportingInstance": "fluxops",
-            "action": "Reconcile",
-            "reason": ready.reason,
-            "type": if is_good { "Normal" } else { "Warning" },
-            "note": cut(&ready.message, MAX_NOTE_BYTES),
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": name.kind.as_str(),
-                "namespace": name.key.namespace,
-                "name": name.key.name,
-                "uid": uid,
-            },
-        });
-        let resource = Resource {
-            plural: "events".to_owned(),
-            scope: Scope::Namespaced,
-        };
-        let written = match self.context.cluster.session(Actor::Itself) {
-            Ok(session) => session.create(&object, &resource, &event).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            tracing::warn!(object = %name, %error, "its event could not be written");
         }
     }
 }
@@ -424,13 +377,4 @@ fn log_failure(
 
 fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The start of a text, in whole characters, of at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }

@@ -78,9 +78,13 @@ impl Schedule {
         }
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets an object that is gone. Work on it that is running still counts as such until it is
+    /// [finished](Self::finished): another object may take its name, and two are never worked on at once.
     pub(super) fn forget(&mut self, name: &ObjectName) {
-        self.entries.remove(name);
+        match self.entries.get_mut(name) {
+            Some(entry) if entry.running => entry.again = None,
+            _ => drop(self.entries.remove(name)),
+        }
     }
 
     /// For a single run: nothing but these, all of them now, and each of them once.
@@ -168,6 +172,26 @@ mod tests {
         assert!(schedule.take_due(now).is_none(), "never twice at once");
         schedule.finished(&web);
         assert_eq!(schedule.take_due(Instant::now()), Some((web, Trigger::Revision)));
+    }
+
+    #[test]
+    fn what_takes_the_name_of_an_object_that_is_gone_waits_for_its_work_to_end() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        let web = name(Kind::Delivery, "web");
+        schedule.ask(web.clone(), Trigger::Start, now);
+        assert!(schedule.take_due(now).is_some());
+        schedule.ask(web.clone(), Trigger::Request, now);
+        schedule.forget(&web);
+        schedule.ask(web.clone(), Trigger::Change, now);
+        assert!(schedule.take_due(now).is_none(), "never twice at once");
+        schedule.finished(&web);
+        assert_eq!(
+            schedule.take_due(Instant::now()),
+            Some((web.clone(), Trigger::Change))
+        );
+        schedule.finished(&web);
+        assert_eq!(schedule.next_due(), None);
     }
 
     #[test]

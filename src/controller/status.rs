@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::{DeliveryDefinition, SourceDefinition};
-use crate::api::{ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus};
+use crate::api::{ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy};
 use crate::notify::Step;
 use crate::reconcile::{Delivered, Failure};
+use crate::store::{Deletion, Unreadable};
 use crate::verify::{Verification, VerifiedRevision};
 
 /// The status of a source. While a new revision is refused, the last verified one stays in it.
@@ -17,8 +18,12 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
     let mut status = source.status.clone();
     status.observed_generation = source.generation;
     status.last_handled_reconcile_at.clone_from(&source.requested_at);
-    // The spec was read, or there would be no result.
-    status.conditions.remove(ConditionType::Stalled);
+    settle(
+        &mut status.conditions,
+        result.as_ref().err(),
+        source.generation,
+        now,
+    );
     let mut set = |type_, holds, reason: &str, message: &str| {
         status
             .conditions
@@ -78,6 +83,8 @@ pub(super) fn delivery_status(
     if let Some(revision) = revision {
         status.last_attempted_revision = Some(revision.name().to_owned());
     }
+    let failure = delivered.result.as_ref().err();
+    settle(&mut status.conditions, failure, delivery.generation, now);
     let mut set = |type_, holds, reason: &str, message: &str| {
         status
             .conditions
@@ -116,22 +123,60 @@ pub(super) fn delivery_status(
     status
 }
 
+/// Notes that a run begins for a spec or a revision that is new. What is Ready stays so: it speaks of what is there.
+pub(super) fn begin(conditions: &mut Conditions, what: &str, generation: Option<i64>, now: Timestamp) {
+    let mut set = |type_, holds| conditions.set(type_, holds, "Progressing", what, generation, now);
+    set(ConditionType::Reconciling, ConditionStatus::True);
+    if conditions.get(ConditionType::Ready).is_none() {
+        conditions.set(
+            ConditionType::Ready,
+            ConditionStatus::Unknown,
+            "Progressing",
+            what,
+            generation,
+            now,
+        );
+    }
+    conditions.remove(ConditionType::Stalled);
+}
+
+/// Notes that a run came to its end: nothing goes on any more, and it is stalled if trying again would not help.
+fn settle(conditions: &mut Conditions, failure: Option<&Failure>, generation: Option<i64>, now: Timestamp) {
+    conditions.remove(ConditionType::Reconciling);
+    match failure.filter(|failure| failure.remedy == Remedy::Change) {
+        Some(Failure { reason, message, .. }) => conditions.set(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            reason,
+            message,
+            generation,
+            now,
+        ),
+        None => conditions.remove(ConditionType::Stalled),
+    }
+}
+
+/// Why nothing comes of an object whose spec cannot be read.
+pub(super) fn unreadable_spec(unreadable: &Unreadable) -> Failure {
+    let mut message = unreadable.reason.clone();
+    if unreadable.deletion == Deletion::Asked {
+        message.push_str(
+            "; it is being deleted, and its spec says what becomes of its objects: correct it, or take the finalizer off to leave them",
+        );
+    }
+    Failure::said(Step::Configure, "InvalidSpec", message, Remedy::Change)
+}
+
 /// The conditions of an object whose spec cannot be read: nothing will come of it until its user mends it.
-pub(super) fn invalid_conditions(reason: &str, generation: Option<i64>, now: Timestamp) -> Conditions {
-    let mut conditions = Conditions::default();
+pub(super) fn invalid_conditions(unreadable: &Unreadable, failure: &Failure, now: Timestamp) -> Conditions {
+    let mut conditions = unreadable.conditions.clone();
+    let generation = unreadable.generation;
+    settle(&mut conditions, Some(failure), generation, now);
     conditions.set(
         ConditionType::Ready,
         ConditionStatus::False,
-        "InvalidSpec",
-        reason,
-        generation,
-        now,
-    );
-    conditions.set(
-        ConditionType::Stalled,
-        ConditionStatus::True,
-        "InvalidSpec",
-        reason,
+        &failure.reason,
+        &failure.message,
         generation,
         now,
     );
@@ -142,5 +187,63 @@ fn signed_by(verification: &Verification) -> String {
     match verification {
         Verification::Signed(signer) => format!("signed by {} ({})", signer.identity, signer.fingerprint),
         Verification::Waived => "not verified: spec.verify.mode is None".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{Key, Kind, ObjectName};
+
+    /// Which of the conditions of kstatus an object has.
+    fn shown(conditions: &Conditions) -> Vec<(ConditionType, ConditionStatus)> {
+        conditions
+            .iter()
+            .map(|condition| (condition.type_, condition.status))
+            .collect()
+    }
+
+    #[test]
+    fn work_shows_while_it_goes_on_and_is_stalled_only_where_trying_again_is_no_help() {
+        use ConditionStatus::{True, Unknown};
+        use ConditionType::{Ready, Reconciling, Stalled};
+        let now = Timestamp::UNIX_EPOCH;
+        let mut conditions = Conditions::default();
+        begin(&mut conditions, "fetching", Some(1), now);
+        assert_eq!(shown(&conditions), [(Ready, Unknown), (Reconciling, True)]);
+        let failed = |remedy| Failure::said(Step::Fetch, "Failed", "why".to_owned(), remedy);
+        settle(&mut conditions, Some(&failed(Remedy::Retry)), Some(1), now);
+        assert_eq!(shown(&conditions), [(Ready, Unknown)]);
+        settle(&mut conditions, Some(&failed(Remedy::Change)), Some(1), now);
+        assert_eq!(shown(&conditions), [(Ready, Unknown), (Stalled, True)]);
+        begin(&mut conditions, "fetching", Some(2), now);
+        assert_eq!(shown(&conditions), [(Ready, Unknown), (Reconciling, True)]);
+        settle(&mut conditions, None, Some(2), now);
+        assert_eq!(shown(&conditions), [(Ready, Unknown)]);
+    }
+
+    #[test]
+    fn an_unreadable_spec_is_said_once_and_leaves_no_newer_time() {
+        let mut unreadable = Unreadable {
+            object: ObjectName {
+                kind: Kind::Delivery,
+                key: Key::new("apps", "web").unwrap(),
+            },
+            uid: None,
+            generation: Some(2),
+            labels: std::collections::BTreeMap::new(),
+            deletion: Deletion::Guarded,
+            conditions: Conditions::default(),
+            reason: "interval: 1ms is under 1s".to_owned(),
+        };
+        let failure = unreadable_spec(&unreadable);
+        let said = invalid_conditions(&unreadable, &failure, Timestamp::UNIX_EPOCH);
+        unreadable.conditions = said.clone();
+        let later = Timestamp::from_second(60).unwrap();
+        assert_eq!(invalid_conditions(&unreadable, &failure, later), said);
+
+        unreadable.deletion = Deletion::Asked;
+        let said = unreadable_spec(&unreadable).message;
+        assert!(said.contains("finalizer"), "{said}");
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::DeliveryDefinition;
+use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::DeletionPolicy;
-use crate::name::ObjectName;
-use crate::notify::Step;
-use crate::reconcile::{Context, Delivered, Failure, Trigger, prune_all, reconcile_delivery};
-use crate::store::{Deletion, Finalizer, Store};
+use crate::name::{Key, ObjectName};
+use crate::reconcile::{
+    Context, Delivered, Failure, Trigger, account, leave_behind, prune_all, reconcile_delivery,
+};
+use crate::store::{Deletion, Finalizer, Status, Store};
 use crate::verify::VerifiedRevision;
 
 /// What a reconcile hands back.
@@ -20,19 +21,47 @@ pub(super) struct Finished {
     pub(super) work: Work,
 }
 
-/// What came of it, by what was done.
+/// What came of it, by what was done, with the object as it was when that began.
 pub(super) enum Work {
     /// A source was fetched and verified.
-    Source(Result<Arc<VerifiedRevision>, Failure>),
+    Source {
+        /// The source.
+        ran: SourceDefinition,
+        /// What came of it.
+        result: Result<Arc<VerifiedRevision>, Failure>,
+    },
     /// A Delivery was applied.
     Delivery {
+        /// The Delivery.
+        ran: DeliveryDefinition,
         /// The revision that was there to be applied.
         revision: Option<Arc<VerifiedRevision>>,
         /// What became of it.
         delivered: Delivered,
     },
-    /// What its deletion policy says was done for a Delivery that is being deleted.
-    Deleted(Result<(), Failure>),
+    /// A Delivery is being deleted, and what its deletion policy says was done.
+    Deletion {
+        /// The Delivery.
+        ran: DeliveryDefinition,
+        /// What became of its objects.
+        result: Result<Farewell, Failure>,
+    },
+}
+
+/// What became of the objects of a Delivery that was let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// What its deletion policy says.
+    AsAsked,
+    /// Nothing: the service account that would have deleted them is gone. Why, and which they are.
+    LeftBehind(Failure),
+}
+
+/// Shows that work begins. It is done all the same if it cannot be shown.
+pub(super) async fn announce(context: &Context, name: &ObjectName, status: Status<'_>) {
+    if let Err(error) = context.store.publish(&name.key, status).await {
+        tracing::warn!(object = %name, error = %crate::chain(&error), "that work on it begins could not be written into its status");
+    }
 }
 
 /// Puts the finalizer on before anything is applied: what is applied must not be left behind.
@@ -43,7 +72,9 @@ pub(super) async fn guarded(
     trigger: Trigger,
 ) -> Delivered {
     if let (Store::InCluster(store), Deletion::Unguarded) = (&context.store, delivery.deletion)
-        && let Err(error) = store.set_finalizer(&delivery.key, Finalizer::On).await
+        && let Err(error) = store
+            .set_finalizer(&delivery.key, delivery.uid.as_deref(), Finalizer::On)
+            .await
     {
         return not_delivered(error.into());
     }
@@ -51,20 +82,55 @@ pub(super) async fn guarded(
 }
 
 /// Does what the deletion policy says, and lets the object go.
-pub(super) async fn delete(context: &Context, delivery: &DeliveryDefinition) -> Result<(), Failure> {
+pub(super) async fn delete(context: &Context, delivery: &DeliveryDefinition) -> Result<Farewell, Failure> {
     let prune = match delivery.spec.deletion_policy.unwrap_or_default() {
         DeletionPolicy::MirrorPrune => delivery.spec.prune,
         DeletionPolicy::Delete => true,
         DeletionPolicy::Orphan => false,
     };
+    let mut farewell = Farewell::AsAsked;
     // As in Flux: whoever suspended it wants its objects left alone.
-    if prune && !delivery.spec.suspend {
-        prune_all(context, delivery).await?;
+    if prune
+        && !delivery.spec.suspend
+        && let Err(failure) = prune_all(context, delivery).await
+    {
+        // As in Flux: an account that is gone deletes nothing any more, and its namespace could never end.
+        match gone_account(context, delivery).await {
+            Some(account) => farewell = Farewell::LeftBehind(leave_behind(context, delivery, &account)?),
+            None => return Err(stuck(failure)),
+        }
     }
     if let Store::InCluster(store) = &context.store {
-        store.set_finalizer(&delivery.key, Finalizer::Off).await?;
+        store
+            .set_finalizer(&delivery.key, delivery.uid.as_deref(), Finalizer::Off)
+            .await?;
     }
-    Ok(())
+    Ok(farewell)
+}
+
+/// The service account that a Delivery is applied as, if it is known to be gone.
+async fn gone_account(context: &Context, delivery: &DeliveryDefinition) -> Option<Key> {
+    let (Store::InCluster(store), Ok(Some(account))) =
+        (&context.store, account(context, &delivery.key, &delivery.spec))
+    else {
+        return None;
+    };
+    match store.has_service_account(&account).await {
+        Ok(false) => Some(account),
+        Ok(true) => None,
+        Err(error) => {
+            tracing::warn!(error = %crate::chain(&error), "whether a service account is gone could not be found out");
+            None
+        }
+    }
+}
+
+/// A failure to delete what a Delivery applied, with the way out.
+fn stuck(mut failure: Failure) -> Failure {
+    failure.message.push_str(
+        "; it stays until its objects are deleted: give its service account that right, or set spec.deletionPolicy to Orphan to leave them",
+    );
+    failure
 }
 
 pub(super) fn not_delivered(failure: Failure) -> Delivered {
@@ -72,16 +138,5 @@ pub(super) fn not_delivered(failure: Failure) -> Delivered {
         result: Err(failure),
         changes: Vec::new(),
         inventory: None,
-    }
-}
-
-pub(super) fn failure(reason: &str, message: &str) -> Failure {
-    Failure {
-        step: Step::Configure,
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        objects: Vec::new(),
-        advice: None,
-        commit: None,
     }
 }

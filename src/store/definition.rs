@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::api::{DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec};
+use crate::api::{
+    Conditions, DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec,
+};
 use crate::name::{FINALIZER, InvalidName, Key, Kind, ObjectName};
 
 /// The annotation that asks for a reconcile now; its value is a time, or anything else that is new.
@@ -42,8 +44,10 @@ pub enum Deletion {
     Unguarded,
     /// It is not, and our finalizer is on it.
     Guarded,
-    /// It is.
+    /// It is, and our finalizer is on it: it waits for us.
     Asked,
+    /// It is, and nothing is left for us to do.
+    Released,
 }
 
 /// One of our objects, by kind.
@@ -82,15 +86,27 @@ pub enum InvalidDefinition {
         source: InvalidName,
     },
     /// Its spec is none.
-    #[error("failed to read the spec of {object}: {reason}")]
-    Spec {
-        /// Which object.
-        object: ObjectName,
-        /// Its generation, in the cluster.
-        generation: Option<i64>,
-        /// Why, with the field.
-        reason: String,
-    },
+    #[error("failed to read the spec of {}: {}", .0.object, .0.reason)]
+    Spec(Box<Unreadable>),
+}
+
+/// An object of ours whose spec is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which object.
+    pub object: ObjectName,
+    /// Its identity over its life, in the cluster.
+    pub uid: Option<String>,
+    /// Its generation, in the cluster.
+    pub generation: Option<i64>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is being deleted and waits for us.
+    pub deletion: Deletion,
+    /// What its status says now.
+    pub conditions: Conditions,
+    /// Why, with the field.
+    pub reason: String,
 }
 
 #[derive(Deserialize)]
@@ -156,19 +172,26 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
     let namespace = metadata.namespace.as_deref().unwrap_or("default");
     let key =
         Key::new(namespace, &metadata.name).map_err(|source| InvalidDefinition::Name { kind, source })?;
-    let spec = serde_json::from_value(spec).map_err(|error| InvalidDefinition::Spec {
-        object: ObjectName {
-            kind,
-            key: key.clone(),
-        },
-        generation: metadata.generation,
-        reason: error.to_string(),
-    })?;
     let guarded = metadata.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-    let deletion = match metadata.deletion_timestamp {
-        Some(_) => Deletion::Asked,
-        None if guarded => Deletion::Guarded,
-        None => Deletion::Unguarded,
+    let deletion = match (metadata.deletion_timestamp, guarded) {
+        (Some(_), true) => Deletion::Asked,
+        (Some(_), false) => Deletion::Released,
+        (None, true) => Deletion::Guarded,
+        (None, false) => Deletion::Unguarded,
+    };
+    let spec = match serde_json::from_value(spec) {
+        Ok(spec) => spec,
+        Err(error) => {
+            return Err(InvalidDefinition::Spec(Box::new(Unreadable {
+                object: ObjectName { kind, key },
+                uid: metadata.uid,
+                generation: metadata.generation,
+                labels: metadata.labels,
+                deletion,
+                conditions: conditions_of(&status),
+                reason: error.to_string(),
+            })));
+        }
     };
     let requested_at = [REQUESTED_AT, FLUX_REQUESTED_AT]
         .iter()
@@ -184,6 +207,12 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
         // A status that another version wrote is not worth failing for: it is written anew.
         status: serde_json::from_value(status).unwrap_or_default(),
     })
+}
+
+/// The conditions in a status; none where there are none that this version reads.
+fn conditions_of(status: &Json) -> Conditions {
+    let conditions = status.get("conditions").cloned().unwrap_or_default();
+    serde_json::from_value(conditions).unwrap_or_default()
 }
 
 impl Definitions {
@@ -222,8 +251,8 @@ impl Definitions {
 
     /// Notes that an object cannot be read. What it said before no longer holds.
     pub fn insert_invalid(&mut self, invalid: InvalidDefinition) {
-        if let InvalidDefinition::Spec { object, .. } = &invalid {
-            let object = object.clone();
+        if let InvalidDefinition::Spec(unreadable) = &invalid {
+            let object = unreadable.object.clone();
             self.remove(&object);
             self.invalid.insert(object, invalid);
         }

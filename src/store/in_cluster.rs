@@ -8,10 +8,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Status, StoreError};
-use crate::api::SecretData;
-use crate::api::{GROUP, VERSION};
+use crate::api::{Conditions, GROUP, SecretData, VERSION};
 use crate::cluster::{Actor, Cluster, ClusterError, Resource, Scope};
-use crate::name::{FINALIZER, Key, Kind, ObjectRef};
+use crate::name::{FINALIZER, Key, Kind, ObjectName, ObjectRef};
 use crate::verify::TrustMaterial;
 
 /// Custom resources in a cluster.
@@ -38,9 +37,18 @@ impl InCluster {
         Self { cluster }
     }
 
+    /// Whether a service account is there.
+    pub async fn has_service_account(&self, key: &Key) -> Result<bool, StoreError> {
+        let failed = |error: ClusterError| StoreError::cluster("find the service account", key, error);
+        let session = self.cluster.session(Actor::Itself).map_err(failed)?;
+        let (account, resource) = (core("ServiceAccount", key), resource("serviceaccounts"));
+        let found = session.metadata(&account, &resource).await.map_err(failed)?;
+        Ok(found.is_some())
+    }
+
     /// Reads a Secret that fluxops itself needs. The connection is closed with its buffers afterwards.
     pub(super) async fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
-        let failed = |error: ClusterError| StoreError::cluster("read the Secret", key, &error);
+        let failed = |error: ClusterError| StoreError::cluster("read the Secret", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let reply: Option<SecretReply> = session
             .read(&core("Secret", key), &resource("secrets"))
@@ -63,7 +71,7 @@ impl InCluster {
     }
 
     pub(super) async fn config_map(&self, key: &Key) -> Result<TrustMaterial, StoreError> {
-        let failed = |error: ClusterError| StoreError::cluster("read the ConfigMap", key, &error);
+        let failed = |error: ClusterError| StoreError::cluster("read the ConfigMap", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let reply: Option<ConfigMapReply> = session
             .read(&core("ConfigMap", key), &resource("configmaps"))
@@ -81,7 +89,7 @@ impl InCluster {
     }
 
     pub(super) async fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
-        let failed = |error: ClusterError| StoreError::cluster("write the status of", key, &error);
+        let failed = |error: ClusterError| StoreError::cluster("write the status of", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let (object, resource) = ours(status.kind(), key);
         session
@@ -90,13 +98,42 @@ impl InCluster {
             .map_err(failed)
     }
 
-    /// Puts our finalizer on a Delivery, or takes it off.
-    pub async fn set_finalizer(&self, key: &Key, finalizer: Finalizer) -> Result<(), StoreError> {
-        let failed = |error: ClusterError| StoreError::cluster("set the finalizer of", key, &error);
+    pub(super) async fn publish_conditions(
+        &self,
+        object: &ObjectName,
+        conditions: &Conditions,
+    ) -> Result<(), StoreError> {
+        let key = &object.key;
+        let failed = |error: ClusterError| StoreError::cluster("write the conditions of", key, error);
+        let session = self.cluster.session(Actor::Itself).map_err(failed)?;
+        let (object, resource) = ours(object.kind, key);
+        let patch = serde_json::json!({"status": {"conditions": conditions}});
+        session
+            .merge_status(&object, &resource, &patch)
+            .await
+            .map_err(failed)
+    }
+
+    /// Puts our finalizer on a Delivery, or takes it off. It is done to the object of this `uid` alone; that another one
+    /// has its name now is an error only where it was to be guarded.
+    pub async fn set_finalizer(
+        &self,
+        key: &Key,
+        uid: Option<&str>,
+        finalizer: Finalizer,
+    ) -> Result<(), StoreError> {
+        let failed = |error: ClusterError| StoreError::cluster("set the finalizer of", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let (object, resource) = ours(Kind::Delivery, key);
         let live: Option<serde_json::Value> = session.read(&object, &resource).await.map_err(failed)?;
         let Some(live) = live else { return Ok(()) };
+        let live_uid = live.pointer("/metadata/uid").and_then(serde_json::Value::as_str);
+        if live_uid != uid {
+            return match finalizer {
+                Finalizer::On => Err(StoreError::Replaced(key.clone())),
+                Finalizer::Off => Ok(()),
+            };
+        }
         let listed = live
             .pointer("/metadata/finalizers")
             .and_then(serde_json::Value::as_array);

@@ -29,7 +29,7 @@ struct Part {
 
 /// Reads an inventory; empty where there is none yet.
 pub(super) async fn read(cluster: &Cluster, delivery: &Key) -> Result<Vec<InventoryEntry>, StoreError> {
-    let failed = |error: ClusterError| StoreError::cluster("read the inventory of", delivery, &error);
+    let failed = |error: ClusterError| StoreError::cluster("read the inventory of", delivery, error);
     let session = cluster.session(Actor::Itself).map_err(failed)?;
     let mut entries = Vec::new();
     let mut parts = 1;
@@ -59,7 +59,7 @@ pub(super) async fn write(
     delivery: &Key,
     entries: &[InventoryEntry],
 ) -> Result<(), StoreError> {
-    let failed = |error: ClusterError| StoreError::cluster("write the inventory of", delivery, &error);
+    let failed = |error: ClusterError| StoreError::cluster("write the inventory of", delivery, error);
     let session = cluster.session(Actor::Itself).map_err(failed)?;
     let parts = split(entries);
     if parts.len() > MAX_PARTS {

@@ -1,0 +1,151 @@
+//! What is due is begun, beside the loop.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::status::begin;
+use super::work::{Finished, Work, announce, delete, guarded, not_delivered};
+use super::{CONCURRENCY, Controller};
+use crate::api::ConditionType;
+use crate::name::{Kind, ObjectName};
+use crate::reconcile::{Trigger, reconcile_source};
+use crate::store::{Deletion, Status};
+
+/// Whether a run is news that its status should show before it ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// For a spec or a revision that was not tried yet.
+    New,
+    /// For what was tried before.
+    Again,
+}
+
+impl Controller {
+    pub(super) fn start_due(&mut self) {
+        while self.running.len() < CONCURRENCY {
+            let Some((name, trigger)) = self.schedule.take_due(Instant::now()) else {
+                return;
+            };
+            match name.kind {
+                Kind::GitSource => self.start_source(name, trigger),
+                Kind::Delivery => self.start_delivery(name, trigger),
+                Kind::Notifier => self.schedule.finished(&name),
+            }
+        }
+    }
+
+    fn start_source(&mut self, name: ObjectName, trigger: Trigger) {
+        let source = self.definitions.sources.get_mut(&name.key);
+        let Some(source) = source.filter(|source| !source.spec.suspend) else {
+            return self.schedule.finished(&name);
+        };
+        let is_new = source.status.observed_generation != source.generation
+            || source.status.conditions.get(ConditionType::Ready).is_none();
+        let beginning = if is_new {
+            let conditions = &mut source.status.conditions;
+            begin(
+                conditions,
+                "fetching and verifying",
+                source.generation,
+                Timestamp::now(),
+            );
+            Beginning::New
+        } else {
+            Beginning::Again
+        };
+        let ran = source.clone();
+        let context = Arc::clone(&self.context);
+        let started = Instant::now();
+        self.spawn(name.clone(), async move {
+            if beginning == Beginning::New {
+                announce(&context, &name, Status::GitSource(&ran.status)).await;
+            }
+            let result = reconcile_source(&context, &ran, trigger).await;
+            Finished {
+                name,
+                trigger,
+                started,
+                work: Work::Source { ran, result },
+            }
+        });
+    }
+
+    fn start_delivery(&mut self, name: ObjectName, trigger: Trigger) {
+        let Some(delivery) = self.definitions.deliveries.get(&name.key) else {
+            return self.schedule.finished(&name);
+        };
+        match delivery.deletion {
+            Deletion::Asked => return self.start_deletion(name, trigger),
+            Deletion::Released => return self.schedule.finished(&name),
+            Deletion::Unguarded | Deletion::Guarded if delivery.spec.suspend => {
+                return self.schedule.finished(&name);
+            }
+            Deletion::Unguarded | Deletion::Guarded => {}
+        }
+        let ready = self.ready_to_apply(delivery);
+        let Some(delivery) = self.definitions.deliveries.get_mut(&name.key) else {
+            return self.schedule.finished(&name);
+        };
+        let beginning = match &ready {
+            Ok(revision)
+                if delivery.status.observed_generation != delivery.generation
+                    || delivery.status.last_attempted_revision.as_deref() != Some(revision.name()) =>
+            {
+                let what = format!("applying revision {}", revision.name());
+                let conditions = &mut delivery.status.conditions;
+                begin(conditions, &what, delivery.generation, Timestamp::now());
+                Beginning::New
+            }
+            _ => Beginning::Again,
+        };
+        let ran = delivery.clone();
+        let context = Arc::clone(&self.context);
+        let started = Instant::now();
+        self.spawn(name.clone(), async move {
+            if beginning == Beginning::New {
+                announce(&context, &name, Status::Delivery(&ran.status)).await;
+            }
+            let (revision, delivered) = match ready {
+                Ok(revision) => {
+                    let delivered = guarded(&context, &ran, &revision, trigger).await;
+                    (Some(revision), delivered)
+                }
+                Err(failure) => (None, not_delivered(failure)),
+            };
+            Finished {
+                name,
+                trigger,
+                started,
+                work: Work::Delivery {
+                    ran,
+                    revision,
+                    delivered,
+                },
+            }
+        });
+    }
+
+    fn start_deletion(&mut self, name: ObjectName, trigger: Trigger) {
+        let Some(ran) = self.definitions.deliveries.get(&name.key).cloned() else {
+            return self.schedule.finished(&name);
+        };
+        let context = Arc::clone(&self.context);
+        let started = Instant::now();
+        self.spawn(name.clone(), async move {
+            let result = delete(&context, &ran).await;
+            Finished {
+                name,
+                trigger,
+                started,
+                work: Work::Deletion { ran, result },
+            }
+        });
+    }
+
+    fn spawn(&mut self, name: ObjectName, work: impl Future<Output = Finished> + Send + 'static) {
+        let task = self.running.spawn(work);
+        self.tasks.insert(task.id(), (name, task));
+    }
+}
