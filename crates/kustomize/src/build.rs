@@ -14,6 +14,7 @@ use crate::plugin::Plugin;
 use crate::provenance::{self, Origin, annotate, record_transformation};
 use crate::resource::Resource;
 use crate::resources::Resources;
+use crate::schema::SchemaChoice;
 use crate::transform::{follow_renames, steps};
 use crate::{BuildError, EntryKind, Tree, path};
 
@@ -47,6 +48,7 @@ pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError>
         builtin: Rc::clone(&builtin),
         ancestors: Vec::new(),
         kustomizations: 0,
+        schemas: SchemaChoice::new(),
         origin: (!kustomization.build_metadata.is_empty()).then(String::new),
     };
     let Accumulation {
@@ -89,6 +91,7 @@ struct Build<'tree> {
     ancestors: Vec<String>,
     /// How many kustomizations were read.
     kustomizations: usize,
+    schemas: SchemaChoice,
     /// The path from the folder that is built to the one that is being read, if the origin of objects is to be said.
     origin: Option<String>,
 }
@@ -106,6 +109,7 @@ impl<'tree> Build<'tree> {
         folder.check_limit("kustomizations", self.kustomizations, MAX_KUSTOMIZATIONS)?;
         self.ancestors.push(folder.directory.clone());
         folder.check_limit("levels of bases", self.ancestors.len(), MAX_BASE_DEPTH)?;
+        self.schemas.choose(kustomization.openapi.as_ref(), folder)?;
         self.add_resources(&kustomization.resources, folder, &mut accumulation)?;
         configure(kustomization, folder, &mut accumulation)?;
         self.generate(kustomization, folder, &mut accumulation)?;
@@ -151,6 +155,7 @@ impl<'tree> Build<'tree> {
                 let origin = self.origin_of(&reference.path).map(Origin::File).map(Rc::new);
                 for mut object in folder.objects(&path)? {
                     object.provenance.origin.clone_from(&origin);
+                    self.schemas.note_object(&object);
                     accumulation.resources.append(object)?;
                 }
                 Ok(())
@@ -277,6 +282,7 @@ impl<'tree> Build<'tree> {
             let plugin = Plugin {
                 config: &config,
                 folder,
+                schemas: self.schemas.schemas(),
             };
             let field = format!("{} {}", config.kind(), config.name());
             absorb(plugin.generate()?, &field, plugin_origin(&config))?;
@@ -292,16 +298,20 @@ impl<'tree> Build<'tree> {
     ) -> Result<(), BuildError> {
         let configuration = Rc::clone(&accumulation.configuration);
         let resources = &mut accumulation.resources;
-        for (place, transformer) in steps(kustomization, folder, &configuration)? {
+        for (place, transformer) in steps(kustomization, folder, &configuration, self.schemas.schemas())? {
             transformer.run(&place, resources)?;
             if let Some(origin) = self.origin_of_field(folder, transformer.kind()) {
                 record_transformation(&origin, resources);
             }
         }
+        if !kustomization.strategic_patches.is_empty() || !kustomization.patches.is_empty() {
+            self.schemas.note_merge();
+        }
         for config in self.configs(&kustomization.transformers, folder)? {
             let plugin = Plugin {
                 config: &config,
                 folder,
+                schemas: self.schemas.schemas(),
             };
             let (place, transformers) = plugin.transformers()?;
             for transformer in transformers {
@@ -325,6 +335,7 @@ impl<'tree> Build<'tree> {
             let plugin = Plugin {
                 config: &config,
                 folder,
+                schemas: self.schemas.schemas(),
             };
             let (place, transformers) = plugin.transformers()?;
             let mut copy = accumulation.resources.share();

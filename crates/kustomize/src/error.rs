@@ -237,6 +237,16 @@ pub enum BuildError {
         /// The object.
         object: String,
     },
+    /// A patch that makes no sense, or that nothing is there for.
+    #[error("failed to apply {patch} of {file}: {problem}")]
+    Patch {
+        /// The file of the patch, or the kustomization that holds it.
+        file: String,
+        /// The field of the kustomization that asks for it.
+        patch: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A field of an object that a transformation cannot work on.
     #[error("failed to apply {transformation} of {file} to {path} of {object}: {problem}")]
     Transformation {

@@ -103,6 +103,13 @@ impl<'tree> Folder<'tree> {
         self.load(&self.file_of(&reference)?)
     }
 
+    /// A file in or below the folder: its path from the root, and its bytes.
+    pub(crate) fn file_content(&self, reference: &Reference) -> Result<(String, Content), BuildError> {
+        let file = self.file_of(reference)?;
+        let content = self.load(&file)?;
+        Ok((file, content))
+    }
+
     /// The path from the root of a file in or below the folder.
     fn file_of(&self, reference: &Reference) -> Result<String, BuildError> {
         if path::is_remote(&reference.path) {
@@ -175,13 +182,17 @@ impl<'tree> Folder<'tree> {
         })
     }
 
-    /// The objects of a manifest file, lists unrolled.
-    pub(crate) fn objects(&self, file: &str) -> Result<Vec<Resource>, BuildError> {
-        let documents = self.tree.documents(file).map_err(|source| BuildError::Tree {
+    /// The documents of a manifest file.
+    pub(crate) fn documents(&self, file: &str) -> Result<Vec<Value>, BuildError> {
+        self.tree.documents(file).map_err(|source| BuildError::Tree {
             file: file.to_owned(),
             source,
-        })?;
-        unroll(documents, file)?
+        })
+    }
+
+    /// The objects of a manifest file, lists unrolled.
+    pub(crate) fn objects(&self, file: &str) -> Result<Vec<Resource>, BuildError> {
+        unroll(self.documents(file)?, file)?
             .into_iter()
             .map(|document| Resource::new(document, file))
             .collect()
@@ -274,7 +285,7 @@ fn read(bytes: &[u8], duplicates: Duplicates) -> Result<Vec<Document>, ParseErro
 
 /// Replaces every list by its items, which come after everything else (`inlineAnyEmbeddedLists` of kustomize's
 /// resource/factory.go). A list without `items` is an object like others.
-fn unroll(documents: Vec<Value>, file: &str) -> Result<Vec<Value>, BuildError> {
+pub(crate) fn unroll(documents: Vec<Value>, file: &str) -> Result<Vec<Value>, BuildError> {
     let mut queue = std::collections::VecDeque::from(documents);
     let mut objects = Vec::new();
     while let Some(mut document) = queue.pop_front() {

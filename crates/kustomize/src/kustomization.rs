@@ -8,8 +8,10 @@ use manifest_yaml::Value;
 
 use crate::BuildError;
 use crate::field_spec::FieldSpec;
+use crate::patch::{self, PatchField};
 use crate::replacement::{self, ReplacementField};
 use crate::resource::{Behavior, ContentHash};
+use crate::schema::BUILTIN_VERSION;
 use crate::vars::{self, Var};
 pub(crate) use field_specs::read_field_specs;
 pub(crate) use fields::Fields;
@@ -23,13 +25,6 @@ const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 
 /// Fields of kustomize that the engine does not have, and what to do instead.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("patches", "write the patched fields into the resource"),
-    (
-        "patchesStrategicMerge",
-        "write the patched fields into the resource",
-    ),
-    ("patchesJson6902", "write the patched fields into the resource"),
-    ("openapi", "remove it; it serves patches of custom resources"),
     ("helmCharts", "render the chart and commit the result"),
     ("helmGlobals", "render the chart and commit the result"),
     (
@@ -64,6 +59,11 @@ pub(crate) struct Kustomization {
     pub(crate) components: Vec<Reference>,
     pub(crate) config_maps: Vec<ConfigMapGenerator>,
     pub(crate) secrets: Vec<SecretGenerator>,
+    /// Patches, each a document or the path of some.
+    pub(crate) strategic_patches: Vec<Reference>,
+    pub(crate) patches: Vec<PatchField>,
+    pub(crate) json_patches: Vec<PatchField>,
+    pub(crate) openapi: Option<OpenApi>,
     pub(crate) namespace: String,
     pub(crate) name_prefix: String,
     pub(crate) name_suffix: String,
@@ -86,6 +86,14 @@ pub(crate) struct Kustomization {
     pub(crate) validators: Vec<Reference>,
     pub(crate) build_metadata: Vec<BuildMetadata>,
     pub(crate) sort: Option<Sort>,
+}
+
+/// Where the schemas of kinds come from.
+pub(crate) enum OpenApi {
+    /// The release of Kubernetes that is built in.
+    Builtin,
+    /// A file.
+    File(Reference),
 }
 
 /// A path to a file or folder, and the field that holds it.
@@ -217,6 +225,10 @@ impl Kustomization {
             components: references(&mut fields, "components")?,
             config_maps: generators::read_config_maps(&mut fields, &options)?,
             secrets: generators::read_secrets(&mut fields, &options)?,
+            strategic_patches: references(&mut fields, "patchesStrategicMerge")?,
+            patches: patch::read(&mut fields, "patches")?,
+            json_patches: patch::read(&mut fields, "patchesJson6902")?,
+            openapi: read_openapi(&mut fields)?,
             namespace: fields.string("namespace")?.unwrap_or_default(),
             name_prefix: fields.string("namePrefix")?.unwrap_or_default(),
             name_suffix: fields.string("nameSuffix")?.unwrap_or_default(),
@@ -336,6 +348,26 @@ fn read_replicas(fields: &mut Fields<'_>) -> Result<Vec<Replicas>, BuildError> {
         entry.finish()?;
     }
     Ok(replicas)
+}
+
+fn read_openapi(fields: &mut Fields<'_>) -> Result<Option<OpenApi>, BuildError> {
+    let Some(mut openapi) = fields.map("openapi")? else {
+        return Ok(None);
+    };
+    let path = openapi.string("path")?;
+    let version = openapi.string("version")?;
+    let field = openapi.path_of("path");
+    let openapi = match (path, version) {
+        (None, None) => None,
+        (Some(path), None) => Some(OpenApi::File(Reference { field, path })),
+        (None, Some(version)) if version == BUILTIN_VERSION => Some(OpenApi::Builtin),
+        (None, Some(_)) => {
+            let problem = format!("is not {BUILTIN_VERSION}, the one that is built in");
+            return Err(openapi.value_error("version", problem));
+        }
+        (Some(_), Some(_)) => return Err(openapi.value_error("version", "is given, and so is path")),
+    };
+    Ok(openapi)
 }
 
 fn read_build_metadata(fields: &mut Fields<'_>) -> Result<Vec<BuildMetadata>, BuildError> {

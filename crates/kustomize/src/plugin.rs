@@ -3,6 +3,7 @@
 mod iam_policy;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use manifest_yaml::Value;
 
@@ -10,10 +11,13 @@ use crate::BuildError;
 use crate::folder::Folder;
 use crate::generate::{config_map, secret};
 use crate::kustomization::{
-    Fields, GeneratorOptions, Image, Replicas, read_config_map, read_field_specs, read_image, read_secret,
+    Fields, GeneratorOptions, Image, Reference, Replicas, read_config_map, read_field_specs, read_image,
+    read_secret,
 };
+use crate::patch::{self, Form};
 use crate::replacement;
 use crate::resource::Resource;
+use crate::schema::Schemas;
 use crate::transform::{
     Affix, Entries, ImageTag, Namespace, Overwrite, Place, ReplicaCount, Specs, Subjects, Transformer,
 };
@@ -32,6 +36,7 @@ pub(crate) struct Plugin<'a> {
     pub(crate) config: &'a Resource,
     /// What the plug-in reads is in or below it.
     pub(crate) folder: &'a Folder<'a>,
+    pub(crate) schemas: &'a Rc<Schemas>,
 }
 
 impl Plugin<'_> {
@@ -131,10 +136,44 @@ impl Plugin<'_> {
                     self.folder,
                 )?)]
             }
+            "PatchTransformer" => vec![self.patch(fields, "patch", Form::Any, place)?],
+            "PatchJson6902Transformer" => vec![self.patch(fields, "jsonOp", Form::Json, place)?],
+            "PatchStrategicMergeTransformer" => vec![self.strategic_patches(fields, place)?],
             "HashTransformer" => vec![Transformer::Hash],
             "HelmChartInflationGenerator" => return Err(self.refuse(RENDER)),
             _ => return Err(self.refuse("it is no transformer that the engine has")),
         })
+    }
+
+    fn patch(
+        &self,
+        fields: &mut Fields<'_>,
+        inline: &str,
+        form: Form,
+        place: &Place,
+    ) -> Result<Transformer<'static>, BuildError> {
+        let entry = patch::read_one(fields, inline, place.field.clone())?;
+        let patch = patch::load(&entry, form, self.folder, place, self.schemas)?;
+        Ok(Transformer::Patch(patch))
+    }
+
+    fn strategic_patches(
+        &self,
+        fields: &mut Fields<'_>,
+        place: &Place,
+    ) -> Result<Transformer<'static>, BuildError> {
+        let inline = fields.string("patches")?.filter(|text| !text.is_empty());
+        let entries: Vec<Reference> = fields
+            .strings("paths")?
+            .into_iter()
+            .chain(inline)
+            .map(|path| Reference {
+                field: place.field.clone(),
+                path,
+            })
+            .collect();
+        let patch = patch::load_strategic(&entries, self.folder, self.schemas)?;
+        Ok(Transformer::Patch(patch))
     }
 
     fn namespace(&self, fields: &mut Fields<'_>) -> Result<Namespace<'static>, BuildError> {

@@ -35,6 +35,11 @@ pub(crate) struct Id {
     pub(crate) namespace: Option<String>,
 }
 
+impl Id {
+    /// What kustomize calls the namespace of cluster-scoped objects where it selects by namespace.
+    pub(crate) const NO_NAMESPACE: &str = "_non_namespaceable_";
+}
+
 /// Prints as `apps/v1 Deployment shop/web`.
 impl fmt::Display for Id {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -241,6 +246,57 @@ impl Resource {
     /// and what is wrong with it.
     pub(crate) fn check_identity(&self) -> Result<(), (&'static str, &'static str)> {
         check_identity(&self.value)
+    }
+
+    /// Whether a patch left nothing of it.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.value.is_empty()
+    }
+
+    /// Whether it is called that, or was.
+    pub(crate) fn was_called(&self, id: &Id) -> bool {
+        (self.name() == id.name && self.kind() == id.kind && self.id() == *id) || self.previous.contains(id)
+    }
+
+    /// Whether it still is an object, after a patch; an error is a field and what is wrong with it.
+    pub(crate) fn check_patched(&mut self) -> Result<(), (String, &'static str)> {
+        check_identity(&self.value).map_err(|(field, problem)| (field.to_owned(), problem))?;
+        check_annotations(&mut self.value)
+            .map_err(|(key, problem)| (format!("metadata.annotations.{key}"), problem))
+    }
+
+    /// Whether the build remembers something of it that kustomize keeps in annotations.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.previous.is_empty()
+            || !self.prefixes.is_empty()
+            || !self.suffixes.is_empty()
+            || self.content_hash == ContentHash::Append
+            || self.behavior != Behavior::Create
+    }
+
+    /// Forgets what kustomize keeps in annotations, as it does where a patch clears them all.
+    pub(crate) fn forget(&mut self) {
+        self.previous.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.content_hash = ContentHash::Omit;
+        self.behavior = Behavior::Create;
+    }
+
+    /// Takes an annotation out, and says whether it was there.
+    pub(crate) fn remove_annotation(&mut self, key: &str) -> bool {
+        let metadata = self.value.get_mut("metadata").and_then(Value::as_mapping_mut);
+        let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations")?.as_mapping_mut());
+        annotations.is_some_and(|annotations| annotations.remove(key).is_some())
+    }
+
+    /// Writes the namespace that it had, or none.
+    pub(crate) fn restore_namespace(&mut self, namespace: String) {
+        if !namespace.is_empty() {
+            self.set_namespace(namespace);
+        } else if let Some(Value::Mapping(metadata)) = self.value.get_mut("metadata") {
+            metadata.remove("namespace");
+        }
     }
 
     /// What it was called in the file it comes from.

@@ -67,6 +67,11 @@ impl Resources {
             .try_for_each(|resource| self.append(resource))
     }
 
+    /// Takes out the objects that a patch left nothing of.
+    pub(crate) fn drop_deleted(&mut self) {
+        self.0.retain(|resource| !resource.is_deleted());
+    }
+
     /// Adds an object that the generator at `field` made, as its behavior says (`appendReplaceOrMerge` of kustomize's
     /// reswrangler.go).
     pub(crate) fn absorb(&mut self, mut generated: Resource, field: &str) -> Result<(), BuildError> {
@@ -77,7 +82,7 @@ impl Resources {
             field: format!("{field}.behavior"),
             problem: problem.to_owned(),
         };
-        let mut matches = self.0.iter_mut().filter(|resource| was_called(resource, &id));
+        let mut matches = self.0.iter_mut().filter(|resource| resource.was_called(&id));
         match (matches.next(), matches.next(), generated.behavior) {
             (Some(_), Some(_), _) => Err(refuse(&format!(
                 "could mean several objects, all called {id} at some time"
@@ -110,10 +115,6 @@ impl Resources {
 
 fn is_called(resource: &Resource, id: &Id) -> bool {
     resource.name() == id.name && resource.kind() == id.kind && resource.id() == *id
-}
-
-fn was_called(resource: &Resource, id: &Id) -> bool {
-    is_called(resource, id) || resource.previous.contains(id)
 }
 
 /// Labels and annotations of both, the new ones winning; name, namespace and history of the old one

@@ -77,6 +77,11 @@ impl Selector {
         self.labels.is_none() && self.annotations.is_none()
     }
 
+    /// Whether it says what objects are called.
+    pub(crate) fn asks_for_a_name(&self) -> bool {
+        self.name.0.is_some()
+    }
+
     pub(crate) fn selects_kind(&self, id: &Id) -> bool {
         self.group.matches(&id.group) && self.version.matches(&id.version) && self.kind.matches(&id.kind)
     }

@@ -21,9 +21,11 @@ use crate::field_spec::{FieldProblem, FieldSpec, Set, Shape};
 use crate::folder::Folder;
 use crate::generate::append_content_hash;
 use crate::kustomization::Kustomization;
+use crate::patch::{self, Form, Patch};
 use crate::replacement::{self, Replacement};
 use crate::resource::Resource;
 use crate::resources::Resources;
+use crate::schema::Schemas;
 pub(crate) use images::ImageTag;
 pub(crate) use name::Affix;
 pub(crate) use namespace::{Namespace, Overwrite, Subjects};
@@ -40,6 +42,7 @@ pub(crate) struct Entries<'a> {
 
 /// One of kustomize's built-in transformers with what it is told.
 pub(crate) enum Transformer<'a> {
+    Patch(Patch),
     Namespace(Namespace<'a>),
     Prefix(Affix<'a>),
     Suffix(Affix<'a>),
@@ -55,6 +58,7 @@ impl Transformer<'_> {
     /// Changes the objects.
     pub(crate) fn run(&self, place: &Place, resources: &mut Resources) -> Result<(), BuildError> {
         match self {
+            Self::Patch(patch) => patch::apply(patch, place, resources),
             Self::Namespace(namespace) => namespace::set_namespace(namespace, place, resources),
             Self::Prefix(affix) => name::add_affix(affix, name::End::Front, place, resources),
             Self::Suffix(affix) => name::add_affix(affix, name::End::Back, place, resources),
@@ -73,6 +77,7 @@ impl Transformer<'_> {
     /// What kustomize calls it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::Patch(patch) => patch.transformer(),
             Self::Namespace(_) => "NamespaceTransformer",
             Self::Prefix(_) => "PrefixTransformer",
             Self::Suffix(_) => "SuffixTransformer",
@@ -131,9 +136,19 @@ pub(crate) fn steps<'a>(
     kustomization: &'a Kustomization,
     folder: &Folder<'_>,
     configuration: &'a Configuration,
+    schemas: &Rc<Schemas>,
 ) -> Result<Vec<Step<'a>>, BuildError> {
     let mut steps = Vec::new();
     let mut add = |field: String, transformer| steps.push((Place::new(kustomization, field), transformer));
+    if !kustomization.strategic_patches.is_empty() {
+        let patch = patch::load_strategic(&kustomization.strategic_patches, folder, schemas)?;
+        add("patchesStrategicMerge".to_owned(), Transformer::Patch(patch));
+    }
+    for entry in &kustomization.patches {
+        let place = Place::new(kustomization, &entry.field);
+        let patch = patch::load(entry, Form::Any, folder, &place, schemas)?;
+        add(place.field, Transformer::Patch(patch));
+    }
     if !kustomization.namespace.is_empty() {
         let namespace = Namespace {
             name: Cow::Borrowed(&kustomization.namespace),
@@ -175,6 +190,11 @@ pub(crate) fn steps<'a>(
             specs: Cow::Borrowed(&configuration.annotations),
         };
         add("commonAnnotations".to_owned(), Transformer::Annotations(entries));
+    }
+    for entry in &kustomization.json_patches {
+        let place = Place::new(kustomization, &entry.field);
+        let patch = patch::load(entry, Form::Json, folder, &place, schemas)?;
+        add(place.field, Transformer::Patch(patch));
     }
     for replicas in &kustomization.replicas {
         let count = ReplicaCount {

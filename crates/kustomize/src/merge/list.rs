@@ -1,0 +1,417 @@
+//! Lists that are merged element by element (kyaml's yaml/walk/associative_sequence.go).
+
+use manifest_yaml::{Mapping, Value};
+
+use super::Merge;
+use super::directive::{self, Directive};
+use crate::field_path::number_text;
+use crate::field_spec::FieldProblem;
+use crate::schema::MergedList;
+
+/// The values of the keys of an element, in the order of the keys; empty where it has none.
+type Key = Vec<String>;
+
+/// An element: its place in `slots`, which is what makes it the same element.
+type Slot = usize;
+
+impl<'s> Merge<'s> {
+    /// Merges the elements of a patch, if it speaks of the list, into those of a list.
+    pub(super) fn list(
+        &mut self,
+        list: &MergedList<'s>,
+        mut base: Vec<Value>,
+        patch: Option<&[Value]>,
+    ) -> Result<Option<Value>, FieldProblem> {
+        let (directive, patch) = match patch {
+            None => (Directive::Merge, Vec::new()),
+            Some(items) => directive::of_list(items).map_err(|problem| self.problem(problem))?,
+        };
+        match directive {
+            Directive::Delete => return Ok(None),
+            Directive::Replace => base.clear(),
+            Directive::Merge => {}
+        }
+        let merged = if list.keys.is_empty() {
+            self.scalars(base, &patch)?
+        } else if base.is_empty() {
+            let added = self.added(list, &patch)?;
+            self.elements(list, added, &[])?
+        } else {
+            self.elements(list, base, &patch)?
+        };
+        Ok(Some(merged.into()))
+    }
+
+    /// The elements of a patch, where there are no others.
+    fn added(&mut self, list: &MergedList<'s>, patch: &[&Value]) -> Result<Vec<Value>, FieldProblem> {
+        let mut added = Vec::new();
+        for (index, element) in patch.iter().enumerate() {
+            match self.within(&index.to_string(), |merge| merge.add(list.elements, element))? {
+                Some(Value::Mapping(map)) if map.is_empty() => {}
+                element => added.extend(element),
+            }
+        }
+        Ok(added)
+    }
+
+    /// The scalars of the patch, then those that only the list has, each once.
+    fn scalars(&self, base: Vec<Value>, patch: &[&Value]) -> Result<Vec<Value>, FieldProblem> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut merged = Vec::new();
+        for value in patch.iter().map(|value| value.share()).chain(base) {
+            let text = key_text(&value).map_err(|problem| self.problem(problem))?;
+            if text.is_empty() {
+                return Err(self.problem("an element is no scalar"));
+            }
+            if !seen.contains(&text) {
+                seen.push(text);
+                merged.push(value);
+            }
+        }
+        Ok(merged)
+    }
+
+    fn elements(
+        &mut self,
+        list: &MergedList<'s>,
+        base: Vec<Value>,
+        patch: &[&Value],
+    ) -> Result<Vec<Value>, FieldProblem> {
+        if let ([only], []) = (base.as_slice(), patch)
+            && list.keys.iter().all(|key| only.get_path(&[key]).is_none())
+        {
+            // kustomize loses all elements without a key but the last one.
+            return Ok(base);
+        }
+        let of_patch: Vec<Key> = self.keys_of(list, patch.iter().copied())?;
+        let of_base: Vec<Key> = self.keys_of(list, base.iter())?;
+        let mut all: Vec<Key> = Vec::new();
+        for key in of_patch.iter().chain(&of_base) {
+            if !all.contains(key) {
+                all.push(key.clone());
+            }
+        }
+        if list.keys.len() > 1 {
+            unite(&mut all);
+        }
+        // Keys that no element has tell nothing apart.
+        let used: Vec<usize> = (0..list.keys.len())
+            .filter(|index| all.iter().any(|key| part(key, *index) != ""))
+            .collect();
+        let keys: Vec<&str> = used
+            .iter()
+            .filter_map(|index| list.keys.get(*index).copied())
+            .collect();
+        let mut elements = Elements {
+            left: (0..base.len()).collect(),
+            slots: base.into_iter().map(Some).collect(),
+            items: Vec::new(),
+        };
+        for key in &all {
+            let wanted: Vec<&str> = used.iter().map(|index| part(key, *index)).collect();
+            let patch = patch.iter().find(|element| matches_set(element, &keys, &wanted));
+            elements.merge_one(self, list, (&keys, &wanted), patch.copied())?;
+        }
+        elements.put_back_the_rest(&keys);
+        Ok(elements.into_values())
+    }
+
+    /// The keys of elements. Those without the first one kustomize loses, or loses others for them.
+    fn keys_of<'v>(
+        &self,
+        list: &MergedList<'s>,
+        elements: impl Iterator<Item = &'v Value>,
+    ) -> Result<Vec<Key>, FieldProblem> {
+        let key_of = |(index, element): (usize, &Value)| {
+            let problem =
+                |problem: String| FieldProblem::new(&format!("{}.{index}", self.walked.join(".")), problem);
+            let Value::Mapping(map) = element else {
+                return Err(FieldProblem::type_error(
+                    &format!("{}.{index}", self.walked.join(".")),
+                    "a map",
+                    element,
+                ));
+            };
+            let mut key = Key::new();
+            for name in &list.keys {
+                let text = map.get(name).map_or(Ok(String::new()), key_text);
+                key.push(
+                    text.map_err(|reason| problem(format!("{name}, by which the list is merged, {reason}")))?,
+                );
+            }
+            match (key.first().map(String::as_str), list.keys.first()) {
+                (None | Some(""), Some(name)) => Err(problem(format!(
+                    "{name}, by which the list is merged, is missing"
+                ))),
+                _ => Ok(key),
+            }
+        };
+        elements.enumerate().map(key_of).collect()
+    }
+
+    /// `$deleteFromPrimitiveList`
+    pub(super) fn delete_scalars(
+        &self,
+        map: &mut Mapping,
+        field: &str,
+        values: &[Value],
+    ) -> Result<(), FieldProblem> {
+        let texts = |values: &[Value]| {
+            values
+                .iter()
+                .map(key_text)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|problem| self.problem(problem))
+        };
+        let Some(items) = map.get_mut(field).and_then(Value::as_sequence_mut) else {
+            return Ok(());
+        };
+        let deleted = texts(values)?;
+        let mut present = texts(items)?.into_iter();
+        items.retain(|_| !present.next().is_some_and(|text| deleted.contains(&text)));
+        Ok(())
+    }
+
+    /// `$setElementOrder`: the elements that it lists, in its order; each of the others comes before the first of them that
+    /// it came before.
+    pub(super) fn order(
+        &self,
+        list: Option<&MergedList<'s>>,
+        map: &mut Mapping,
+        field: &str,
+        order: &[Value],
+    ) -> Result<(), FieldProblem> {
+        let Some(list) = list else {
+            return Err(self.problem("$setElementOrder is for lists that are merged by a key"));
+        };
+        let Some(items) = map.get_mut(field).and_then(Value::as_sequence_mut) else {
+            return Ok(());
+        };
+        let keys = |values: &[Value]| match list.keys.is_empty() {
+            true => values
+                .iter()
+                .map(|value| key_text(value).map(|text| vec![text]))
+                .collect::<Result<Vec<Key>, _>>()
+                .map_err(|problem| self.problem(problem)),
+            false => self.keys_of(list, values.iter()),
+        };
+        let wanted = keys(order)?;
+        let present = keys(items)?;
+        let place = |key: &Key| wanted.iter().position(|other| other == key);
+        let mut listed: Vec<(usize, usize)> = present
+            .iter()
+            .enumerate()
+            .filter_map(|(index, key)| Some((place(key)?, index)))
+            .collect();
+        listed.sort_unstable();
+        let mut others = (0..items.len())
+            .filter(|index| present.get(*index).is_some_and(|key| place(key).is_none()))
+            .peekable();
+        let mut sorted = Vec::with_capacity(items.len());
+        for (_, index) in listed {
+            while let Some(other) = others.next_if(|other| *other < index) {
+                sorted.push(other);
+            }
+            sorted.push(index);
+        }
+        sorted.extend(others);
+        let mut taken: Vec<Option<Value>> = std::mem::take(items).into_iter().map(Some).collect();
+        items.extend(
+            sorted
+                .into_iter()
+                .filter_map(|index| taken.get_mut(index)?.take()),
+        );
+        Ok(())
+    }
+}
+
+/// The elements of a list while it is merged.
+struct Elements {
+    slots: Vec<Option<Value>>,
+    /// Elements of the list that have not been deleted.
+    left: Vec<Slot>,
+    /// Elements of the result.
+    items: Vec<Slot>,
+}
+
+impl Elements {
+    /// Merges the elements of one key.
+    fn merge_one<'s>(
+        &mut self,
+        merge: &mut Merge<'s>,
+        list: &MergedList<'s>,
+        (keys, wanted): (&[&str], &[&str]),
+        patch: Option<&Value>,
+    ) -> Result<(), FieldProblem> {
+        let base = self
+            .left
+            .iter()
+            .copied()
+            .find(|slot| self.holds(*slot, |element| matches_set(element, keys, wanted)));
+        let name = wanted.join(",");
+        let merged = merge.within(&name, |merge| match (base.and_then(|slot| self.slots.get_mut(slot)?.take()), patch) {
+            (Some(base), Some(patch)) => {
+                if patch.get_path(&[directive::PATCH]).and_then(Value::as_str) == Some("replace") {
+                    return Err(merge.problem("kustomize does not replace single elements; set the fields to null that should go"));
+                }
+                merge.both(list.elements, base, patch)
+            }
+            (Some(base), None) => merge.keep(list.elements, base),
+            (None, Some(patch)) => merge.add(list.elements, patch),
+            (None, None) => Ok(None),
+        })?;
+        match merged {
+            Some(Value::Mapping(map)) if !map.is_empty() => {
+                let value = Some(Value::Mapping(map));
+                let slot = match base {
+                    Some(slot) => {
+                        if let Some(place) = self.slots.get_mut(slot) {
+                            *place = value;
+                        }
+                        slot
+                    }
+                    None => {
+                        self.slots.push(value);
+                        self.slots.len() - 1
+                    }
+                };
+                self.set(slot, keys, wanted);
+            }
+            _ => self.left.retain(|slot| match self.slots.get(*slot) {
+                Some(Some(element)) => !matches_fields(element, keys, wanted),
+                _ => false,
+            }),
+        }
+        Ok(())
+    }
+
+    /// Puts what is left of the list into the result, each element in the place of the one that it is, or at the end
+    /// (`appendListNode`). With several keys kyaml takes what is there out first.
+    fn put_back_the_rest(&mut self, keys: &[&str]) {
+        for slot in std::mem::take(&mut self.left) {
+            let mut wanted = Vec::new();
+            for key in keys {
+                match self
+                    .slots
+                    .get(slot)
+                    .and_then(Option::as_ref)
+                    .and_then(|element| element.get_path(&[key]))
+                {
+                    None => self.items.push(slot),
+                    Some(value) => wanted.push(key_text(value).unwrap_or_default()),
+                }
+            }
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            if keys.len() > 1 {
+                let slots = &self.slots;
+                self.items.retain(|item| match slots.get(*item) {
+                    Some(Some(element)) => !matches_fields(element, keys, &wanted),
+                    _ => false,
+                });
+            }
+            self.set(slot, keys, &wanted);
+        }
+    }
+
+    /// Puts an element into the result, in the place of those that match or at the end (`ElementSetter` of kyaml's fns.go).
+    fn set(&mut self, slot: Slot, keys: &[&str], wanted: &[&str]) {
+        let mut found = false;
+        for index in 0..self.items.len() {
+            let Some(item) = self.items.get(index).copied() else {
+                break;
+            };
+            if self.holds(item, |element| matches_fields(element, keys, wanted)) {
+                found = true;
+                if let Some(item) = self.items.get_mut(index) {
+                    *item = slot;
+                }
+            }
+        }
+        if !found {
+            self.items.push(slot);
+        }
+    }
+
+    fn holds(&self, slot: Slot, is: impl Fn(&Value) -> bool) -> bool {
+        self.slots.get(slot).and_then(Option::as_ref).is_some_and(is)
+    }
+
+    fn into_values(self) -> Vec<Value> {
+        let value = |slot: &Slot| self.slots.get(*slot)?.as_ref().map(Value::share);
+        self.items.iter().filter_map(value).collect()
+    }
+}
+
+/// Makes one of keys that differ only in parts that one of them does not have (`mergeValues`).
+fn unite(all: &mut [Key]) {
+    for index in 0..all.len() {
+        let Some(first) = all.get(index).cloned() else {
+            return;
+        };
+        for other in 0..all.len() {
+            let Some(united) = all.get(other).and_then(|second| united(&first, second)) else {
+                continue;
+            };
+            for place in [index, other] {
+                if let Some(key) = all.get_mut(place) {
+                    key.clone_from(&united);
+                }
+            }
+        }
+    }
+}
+
+/// Both keys in one, if a part of them is the same and no part differs (`match`).
+fn united(first: &Key, second: &Key) -> Option<Key> {
+    let mut has_common = false;
+    let mut united = Key::new();
+    for (first, second) in first.iter().zip(second) {
+        if first == second {
+            has_common = true;
+        } else if !first.is_empty() && !second.is_empty() {
+            return None;
+        }
+        united.push(if first.is_empty() { second } else { first }.clone());
+    }
+    has_common.then_some(united)
+}
+
+fn part(key: &Key, index: usize) -> &str {
+    key.get(index).map_or("", String::as_str)
+}
+
+/// Whether the fields of an element are as wanted, those that are wanted empty aside (`elementValueList`).
+fn matches_set(element: &Value, keys: &[&str], wanted: &[&str]) -> bool {
+    keys.iter()
+        .zip(wanted)
+        .filter(|(_, wanted)| !wanted.is_empty())
+        .all(|(key, wanted)| field_is(element, key, wanted))
+}
+
+/// Whether the fields of an element are as wanted; one that is wanted empty has to be there, and one of which nothing is
+/// said does not matter (`ElementSetter`).
+fn matches_fields(element: &Value, keys: &[&str], wanted: &[&str]) -> bool {
+    keys.iter().zip(wanted).all(|(key, wanted)| {
+        if wanted.is_empty() {
+            element.get_path(&[key]).is_some()
+        } else {
+            field_is(element, key, wanted)
+        }
+    })
+}
+
+fn field_is(element: &Value, key: &str, wanted: &str) -> bool {
+    let text = element.get_path(&[key]).map(key_text);
+    matches!(text, Some(Ok(text)) if text == wanted)
+}
+
+/// The text of a scalar; empty for what is none.
+fn key_text(value: &Value) -> Result<String, &'static str> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Number(number) => Ok(number_text(*number)),
+        Value::Sensitive(_) => Err("is sealed, and has to be read"),
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) => Ok(String::new()),
+    }
+}
