@@ -5,6 +5,7 @@
 //! one even where the patch says nothing.
 
 mod directive;
+mod elements;
 mod list;
 
 use manifest_yaml::{Mapping, Value};

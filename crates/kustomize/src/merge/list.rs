@@ -1,18 +1,16 @@
-//! Lists that are merged element by element (kyaml's yaml/walk/associative_sequence.go).
+//! Lists that are merged element by element (kyaml's `yaml/walk/associative_sequence.go`).
 
 use manifest_yaml::{Mapping, Value};
 
 use super::Merge;
 use super::directive::{self, Directive};
+use super::elements::{Elements, matches_set};
 use crate::field_path::number_text;
 use crate::field_spec::FieldProblem;
 use crate::schema::MergedList;
 
 /// The values of the keys of an element, in the order of the keys; empty where it has none.
 type Key = Vec<String>;
-
-/// An element: its place in `slots`, which is what makes it the same element.
-type Slot = usize;
 
 impl<'s> Merge<'s> {
     /// Merges the elements of a patch, if it speaks of the list, into those of a list.
@@ -96,17 +94,13 @@ impl<'s> Merge<'s> {
         }
         // Keys that no element has tell nothing apart.
         let used: Vec<usize> = (0..list.keys.len())
-            .filter(|index| all.iter().any(|key| part(key, *index) != ""))
+            .filter(|index| all.iter().any(|key| !part(key, *index).is_empty()))
             .collect();
         let keys: Vec<&str> = used
             .iter()
             .filter_map(|index| list.keys.get(*index).copied())
             .collect();
-        let mut elements = Elements {
-            left: (0..base.len()).collect(),
-            slots: base.into_iter().map(Some).collect(),
-            items: Vec::new(),
-        };
+        let mut elements = Elements::new(base);
         for key in &all {
             let wanted: Vec<&str> = used.iter().map(|index| part(key, *index)).collect();
             let patch = patch.iter().find(|element| matches_set(element, &keys, &wanted));
@@ -187,13 +181,14 @@ impl<'s> Merge<'s> {
         let Some(items) = map.get_mut(field).and_then(Value::as_sequence_mut) else {
             return Ok(());
         };
-        let keys = |values: &[Value]| match list.keys.is_empty() {
-            true => values
-                .iter()
-                .map(|value| key_text(value).map(|text| vec![text]))
-                .collect::<Result<Vec<Key>, _>>()
-                .map_err(|problem| self.problem(problem)),
-            false => self.keys_of(list, values.iter()),
+        let scalar = |value: &Value| key_text(value).map(|text| vec![text]);
+        let keys = |values: &[Value]| {
+            if list.keys.is_empty() {
+                let keys: Result<Vec<Key>, _> = values.iter().map(scalar).collect();
+                keys.map_err(|problem| self.problem(problem))
+            } else {
+                self.keys_of(list, values.iter())
+            }
         };
         let wanted = keys(order)?;
         let present = keys(items)?;
@@ -222,123 +217,6 @@ impl<'s> Merge<'s> {
                 .filter_map(|index| taken.get_mut(index)?.take()),
         );
         Ok(())
-    }
-}
-
-/// The elements of a list while it is merged.
-struct Elements {
-    slots: Vec<Option<Value>>,
-    /// Elements of the list that have not been deleted.
-    left: Vec<Slot>,
-    /// Elements of the result.
-    items: Vec<Slot>,
-}
-
-impl Elements {
-    /// Merges the elements of one key.
-    fn merge_one<'s>(
-        &mut self,
-        merge: &mut Merge<'s>,
-        list: &MergedList<'s>,
-        (keys, wanted): (&[&str], &[&str]),
-        patch: Option<&Value>,
-    ) -> Result<(), FieldProblem> {
-        let base = self
-            .left
-            .iter()
-            .copied()
-            .find(|slot| self.holds(*slot, |element| matches_set(element, keys, wanted)));
-        let name = wanted.join(",");
-        let merged = merge.within(&name, |merge| match (base.and_then(|slot| self.slots.get_mut(slot)?.take()), patch) {
-            (Some(base), Some(patch)) => {
-                if patch.get_path(&[directive::PATCH]).and_then(Value::as_str) == Some("replace") {
-                    return Err(merge.problem("kustomize does not replace single elements; set the fields to null that should go"));
-                }
-                merge.both(list.elements, base, patch)
-            }
-            (Some(base), None) => merge.keep(list.elements, base),
-            (None, Some(patch)) => merge.add(list.elements, patch),
-            (None, None) => Ok(None),
-        })?;
-        match merged {
-            Some(Value::Mapping(map)) if !map.is_empty() => {
-                let value = Some(Value::Mapping(map));
-                let slot = match base {
-                    Some(slot) => {
-                        if let Some(place) = self.slots.get_mut(slot) {
-                            *place = value;
-                        }
-                        slot
-                    }
-                    None => {
-                        self.slots.push(value);
-                        self.slots.len() - 1
-                    }
-                };
-                self.set(slot, keys, wanted);
-            }
-            _ => self.left.retain(|slot| match self.slots.get(*slot) {
-                Some(Some(element)) => !matches_fields(element, keys, wanted),
-                _ => false,
-            }),
-        }
-        Ok(())
-    }
-
-    /// Puts what is left of the list into the result, each element in the place of the one that it is, or at the end
-    /// (`appendListNode`). With several keys kyaml takes what is there out first.
-    fn put_back_the_rest(&mut self, keys: &[&str]) {
-        for slot in std::mem::take(&mut self.left) {
-            let mut wanted = Vec::new();
-            for key in keys {
-                match self
-                    .slots
-                    .get(slot)
-                    .and_then(Option::as_ref)
-                    .and_then(|element| element.get_path(&[key]))
-                {
-                    None => self.items.push(slot),
-                    Some(value) => wanted.push(key_text(value).unwrap_or_default()),
-                }
-            }
-            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            if keys.len() > 1 {
-                let slots = &self.slots;
-                self.items.retain(|item| match slots.get(*item) {
-                    Some(Some(element)) => !matches_fields(element, keys, &wanted),
-                    _ => false,
-                });
-            }
-            self.set(slot, keys, &wanted);
-        }
-    }
-
-    /// Puts an element into the result, in the place of those that match or at the end (`ElementSetter` of kyaml's fns.go).
-    fn set(&mut self, slot: Slot, keys: &[&str], wanted: &[&str]) {
-        let mut found = false;
-        for index in 0..self.items.len() {
-            let Some(item) = self.items.get(index).copied() else {
-                break;
-            };
-            if self.holds(item, |element| matches_fields(element, keys, wanted)) {
-                found = true;
-                if let Some(item) = self.items.get_mut(index) {
-                    *item = slot;
-                }
-            }
-        }
-        if !found {
-            self.items.push(slot);
-        }
-    }
-
-    fn holds(&self, slot: Slot, is: impl Fn(&Value) -> bool) -> bool {
-        self.slots.get(slot).and_then(Option::as_ref).is_some_and(is)
-    }
-
-    fn into_values(self) -> Vec<Value> {
-        let value = |slot: &Slot| self.slots.get(*slot)?.as_ref().map(Value::share);
-        self.items.iter().filter_map(value).collect()
     }
 }
 
@@ -380,33 +258,8 @@ fn part(key: &Key, index: usize) -> &str {
     key.get(index).map_or("", String::as_str)
 }
 
-/// Whether the fields of an element are as wanted, those that are wanted empty aside (`elementValueList`).
-fn matches_set(element: &Value, keys: &[&str], wanted: &[&str]) -> bool {
-    keys.iter()
-        .zip(wanted)
-        .filter(|(_, wanted)| !wanted.is_empty())
-        .all(|(key, wanted)| field_is(element, key, wanted))
-}
-
-/// Whether the fields of an element are as wanted; one that is wanted empty has to be there, and one of which nothing is
-/// said does not matter (`ElementSetter`).
-fn matches_fields(element: &Value, keys: &[&str], wanted: &[&str]) -> bool {
-    keys.iter().zip(wanted).all(|(key, wanted)| {
-        if wanted.is_empty() {
-            element.get_path(&[key]).is_some()
-        } else {
-            field_is(element, key, wanted)
-        }
-    })
-}
-
-fn field_is(element: &Value, key: &str, wanted: &str) -> bool {
-    let text = element.get_path(&[key]).map(key_text);
-    matches!(text, Some(Ok(text)) if text == wanted)
-}
-
 /// The text of a scalar; empty for what is none.
-fn key_text(value: &Value) -> Result<String, &'static str> {
+pub(super) fn key_text(value: &Value) -> Result<String, &'static str> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Bool(value) => Ok(value.to_string()),

@@ -151,12 +151,11 @@ impl Operation {
                 add(root, path, value)
             }
             Action::Test(wanted) => {
-                let found = match path.tokens.as_slice() {
-                    [] => Some(&*root),
-                    _ => {
-                        let (container, key) = container(root, path)?;
-                        get(container, path, key)?
-                    }
+                let found = if path.tokens.is_empty() {
+                    Some(&*root)
+                } else {
+                    let (container, key) = container(root, path)?;
+                    get(container, path, key)?
                 };
                 test(path, found.unwrap_or(&Value::Null), wanted)
             }

@@ -1,4 +1,4 @@
-//! The OpenAPI schema that a kustomization brings along.
+//! The `OpenAPI` schema that a kustomization brings along.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ const REFERENCE: &str = "#/definitions/";
 /// How many references in a row are followed; more are a circle.
 const MAX_REFERENCES: usize = 32;
 
-/// The definitions of an OpenAPI v2 document.
+/// The definitions of an `OpenAPI` v2 document.
 pub(crate) struct Given {
     definitions: Mapping,
     /// `apiVersion` and kind to the name of the definition.
