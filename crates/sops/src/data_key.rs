@@ -64,6 +64,12 @@ pub enum UnwrapError {
         /// What is broken.
         problem: &'static str,
     },
+    /// Not an OpenPGP message for the key that it names, or one that cannot be read.
+    #[error("failed to read the OpenPGP message: {problem}")]
+    InvalidOpenPgpMessage {
+        /// What is broken.
+        problem: &'static str,
+    },
     /// The private key is protected by a passphrase that was not given, or is another one.
     #[error("failed to unlock the private key: there was no passphrase, or a wrong one")]
     Locked,

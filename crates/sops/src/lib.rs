@@ -2,7 +2,7 @@
 //! stay readable and diffs stay small.
 //!
 //! A sealed file is [opened](open) to values, or [decrypted](decrypt) to text; a plain text is [encrypted](encrypt).
-//! Keys come in as a [`DataKeySource`]; [`AgeIdentities`] is one. There is no input and output here: texts, keys, time
+//! Keys come in as a [`DataKeySource`]; [`AgeIdentities`] is one, with the feature `openpgp` `OpenPgpKeys` another. There is no input and output here: texts, keys, time
 //! and random bytes are arguments.
 //!
 //! The message authentication code of a file is always checked. What it covers is what sops made it cover: the values,
@@ -55,6 +55,8 @@ mod mac;
 mod marks;
 mod metadata;
 mod open;
+#[cfg(feature = "openpgp")]
+mod openpgp;
 mod plain_text;
 mod recipients;
 mod rule;
@@ -81,6 +83,8 @@ pub use go_regex::{GoRegex, MAX_PATTERN_BYTES, RegexError};
 pub use key_path::{KeyPath, PathStep};
 pub use metadata::{MAX_KEY_GROUPS, MAX_WRAPPED_KEYS, Metadata, MetadataError, is_sealed};
 pub use open::{Opened, open, read_plain};
+#[cfg(feature = "openpgp")]
+pub use openpgp::{MAX_OPENPGP_MESSAGE_BYTES, OpenPgpKeyError, OpenPgpKeys};
 pub use recipients::{RecipientGroups, RecipientGroupsError};
 pub use rule::{DEFAULT_UNENCRYPTED_SUFFIX, MacScope, Rule};
 pub use shamir::ShamirError;
