@@ -190,7 +190,7 @@ impl Cli {
             Command::Run(arguments) => run::run(arguments, console).await,
             Command::Build(arguments) => build::run(&arguments, console),
             Command::Verify(arguments) => verify::run(&arguments, console),
-            Command::Secrets(arguments) => secrets::run(&arguments, console),
+            Command::Secrets(arguments) => secrets::run(&arguments, console).await,
             Command::Keys(arguments) => keys::run(&arguments, console),
             Command::Audit(arguments) => audit::run(&arguments, console),
             Command::Get(arguments) => get::run(arguments, console).await,

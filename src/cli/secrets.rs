@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod decrypt;
+mod edit;
 mod encrypt;
 mod file;
 mod sealing;
@@ -40,6 +41,15 @@ enum SecretsCommand {
             fluxops secrets decrypt --extract '[\"stringData\"][\"password\"]' secret.yaml\n  \
             git show HEAD:secret.yaml | fluxops secrets decrypt --input-type yaml")]
     Decrypt(decrypt::Arguments),
+    /// Edit a sealed file, or a new one, in `$SOPS_EDITOR` or `$EDITOR`
+    #[command(
+        after_help = "The plaintext is in memory (tmpfs) while you edit; nothing is written where nothing changed. \
+            vim, nvim, nano and emacs are told to write no swap, backup and history files.\n\n\
+            Examples:\n  \
+            fluxops secrets edit secret.yaml\n  \
+            SOPS_EDITOR='code --wait' fluxops secrets edit --age-key-file keys.txt secret.yaml"
+    )]
+    Edit(Box<edit::Arguments>),
     /// Say what is sealed, for whom, and what is plaintext although a creation rule seals it
     #[command(
         after_help = "Exit code: 0 all is as it should be, 1 plaintext, damaged files, or files that the given \
@@ -52,11 +62,12 @@ enum SecretsCommand {
     Status(status::Arguments),
 }
 
-pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
+pub(super) async fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
     let config = arguments.config.as_deref();
     match &arguments.command {
         SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, config, console),
         SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
+        SecretsCommand::Edit(arguments) => edit::run(arguments, config, console).await,
         SecretsCommand::Status(arguments) => status::run(arguments, config, console),
     }
 }

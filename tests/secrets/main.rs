@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that fails, fails here
 
 mod decrypt;
+mod edit;
 mod encrypt;
 mod many;
 mod status;

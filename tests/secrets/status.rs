@@ -15,8 +15,9 @@ fn status(world: &World, arguments: &[&str]) -> (Vec<Value>, i32) {
     let mut all = vec!["status", "-o", "json"];
     all.extend(arguments);
     let output = world.fluxops(&all);
-    let findings: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.stdout.is_empty(), "{error}");
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!String::from_utf8(output.stdout).unwrap().contains("hunter2"));
     (findings, output.status.code().unwrap())
 }

@@ -1,8 +1,9 @@
 //! The `sops` block as sops 3.13 writes it: keys in alphabetical order.
 
-use manifest_yaml::{Value, to_yaml_masked};
+use manifest_yaml::syntax::{Content, Node, ScalarStyle};
+use manifest_yaml::{Scalar, Schema, Value, resolve_scalar, to_yaml_masked};
 
-use crate::metadata::SOPS_KEY;
+use crate::metadata::{MetadataError, SOPS_KEY};
 use crate::plain_text::double_quoted;
 use crate::recipients::WrappedGroups;
 use crate::rule::{MacScope, Rule};
@@ -13,8 +14,11 @@ pub const SOPS_VERSION: &str = "3.13.3";
 /// Spaces per level of a block in YAML, as sops indents.
 const YAML_INDENT: usize = 4;
 
-/// What a block says.
-pub(crate) struct Block<'a> {
+/// A block to be written: its fields in their order.
+pub(crate) struct Block(Vec<(String, Field)>);
+
+/// What the block of a file that was not sealed before says.
+pub(crate) struct NewBlock<'a> {
     pub(crate) keys: WrappedGroups,
     pub(crate) rule: &'a Rule,
     pub(crate) mac_scope: MacScope,
@@ -27,7 +31,9 @@ pub(crate) struct Block<'a> {
 pub(crate) enum Field {
     /// A string.
     Text(String),
-    /// Something that is written without quotes, as it is.
+    /// A string that was read from a block without quotes, and needs none in YAML.
+    Plain(String),
+    /// Something other than a string, which is written as it is.
     Bare(String),
     /// A count.
     Count(usize),
@@ -44,9 +50,9 @@ pub(crate) struct JsonLayout<'a> {
     pub(crate) line_break: &'a str,
 }
 
-impl Block<'_> {
+impl NewBlock<'_> {
     /// The fields in alphabetical order.
-    fn fields(&self) -> Vec<(String, Field)> {
+    pub(crate) fn into_block(self) -> Block {
         let text = |text: &str| Field::Text(text.to_owned());
         let mut fields = self.keys.fields();
         fields.extend([
@@ -59,21 +65,110 @@ impl Block<'_> {
             fields.push(("mac_only_encrypted".to_owned(), Field::Bare("true".to_owned())));
         }
         fields.sort_by(|(left, _), (right, _)| left.cmp(right));
-        fields
+        Block(fields)
+    }
+}
+
+impl Block {
+    /// All that the block of a sealed file says, fields of other kinds of keys and unknown ones included.
+    pub(crate) fn read(block: &Node) -> Result<Self, MetadataError> {
+        match Field::read(block, SOPS_KEY)? {
+            Field::Map(fields) => Ok(Self(fields)),
+            _ => Err(MetadataError::WrongType {
+                field: SOPS_KEY.to_owned(),
+                position: block.position,
+                expected: "a map",
+            }),
+        }
+    }
+
+    /// After values were sealed: their message authentication code, when, and by whom. A version that is not older than
+    /// ours stays, as with sops.
+    pub(crate) fn update(&mut self, last_modified: &str, mac: String) {
+        self.set("lastmodified", Field::Text(last_modified.to_owned()));
+        self.set("mac", Field::Text(mac));
+        let is_kept = match self.0.iter().find(|(name, _)| name == "version") {
+            Some((_, Field::Text(version) | Field::Plain(version))) => {
+                numbers_of(version) >= numbers_of(SOPS_VERSION)
+            }
+            _ => false,
+        };
+        if !is_kept {
+            self.set("version", Field::Text(SOPS_VERSION.to_owned()));
+        }
+    }
+
+    /// Puts a field in the place that it has, or that the alphabet gives it.
+    fn set(&mut self, name: &str, value: Field) {
+        if let Some((_, field)) = self.0.iter_mut().find(|(other, _)| other == name) {
+            *field = value;
+            return;
+        }
+        let place = self.0.iter().position(|(other, _)| other.as_str() > name);
+        self.0
+            .insert(place.unwrap_or(self.0.len()), (name.to_owned(), value));
     }
 
     /// Lines in YAML, each with its line break, at a column.
     pub(crate) fn to_yaml(&self, column: usize, line_break: &str) -> String {
-        Field::Map(vec![(SOPS_KEY.to_owned(), Field::Map(self.fields()))]).to_yaml(column, line_break)
+        Field::Map(vec![(SOPS_KEY.to_owned(), Field::Map(self.0.clone()))]).to_yaml(column, line_break)
     }
 
     /// The entry `"sops": {…}`, without a comma or a line break around it, as one of the outermost map.
     pub(crate) fn to_json(&self, layout: &JsonLayout<'_>) -> String {
-        format!("\"{SOPS_KEY}\": {}", Field::Map(self.fields()).to_json(layout, 1))
+        format!(
+            "\"{SOPS_KEY}\": {}",
+            Field::Map(self.0.clone()).to_json(layout, 1)
+        )
     }
 }
 
+/// The numbers of a version, to be compared.
+fn numbers_of(version: &str) -> Vec<u64> {
+    let numbers = version.split(['.', '-', '+']).map_while(|part| part.parse().ok());
+    numbers.collect()
+}
+
 impl Field {
+    fn read(node: &Node, name: &str) -> Result<Self, MetadataError> {
+        let alias = |node: &Node| MetadataError::Alias {
+            field: name.to_owned(),
+            position: node.position,
+        };
+        match &node.content {
+            Content::Alias(_) => Err(alias(node)),
+            Content::Sequence { items, .. } => {
+                let items = items.iter().map(|item| Self::read(item, name));
+                Ok(Self::List(items.collect::<Result<_, _>>()?))
+            }
+            Content::Mapping { entries, .. } => {
+                let entries = entries.iter().map(|(key, value)| {
+                    let key = key.as_scalar().ok_or_else(|| alias(key))?;
+                    Ok((key.to_owned(), Self::read(value, &format!("{name}.{key}"))?))
+                });
+                Ok(Self::Map(entries.collect::<Result<_, _>>()?))
+            }
+            Content::Scalar { text, style } => {
+                match resolve_scalar(Schema::GoYamlV3, text, *style, node.tag.as_ref()) {
+                    Ok(Scalar::String(text)) if *style == ScalarStyle::Plain && !text.contains('\n') => {
+                        Ok(Self::Plain(text.into_owned()))
+                    }
+                    Ok(Scalar::String(text)) => Ok(Self::Text(text.into_owned())),
+                    // sops quotes times in its block; older ones did not.
+                    Ok(Scalar::Timestamp(_)) => Ok(Self::Text(text.clone())),
+                    // Of an empty one nothing could be written.
+                    Ok(Scalar::Null) => Ok(Self::Bare("null".to_owned())),
+                    Ok(_) => Ok(Self::Bare(text.clone())),
+                    Err(_) => Err(MetadataError::WrongType {
+                        field: name.to_owned(),
+                        position: node.position,
+                        expected: "a scalar of its tag",
+                    }),
+                }
+            }
+        }
+    }
+
     /// The entries of a map or the items of a list as lines in YAML, each with its line break, at a column.
     pub(crate) fn to_yaml(&self, column: usize, line_break: &str) -> String {
         let mut lines = Vec::new();
@@ -110,7 +205,7 @@ impl Field {
                     }
                 }
             }
-            Self::Text(_) | Self::Bare(_) | Self::Count(_) => {}
+            Self::Text(_) | Self::Plain(_) | Self::Bare(_) | Self::Count(_) => {}
         }
     }
 
@@ -134,7 +229,7 @@ impl Field {
                     to_yaml_masked(&Value::from(text.as_str())).trim_end()
                 ));
             }
-            Self::Bare(text) => lines.push(format!("{before} {text}")),
+            Self::Plain(text) | Self::Bare(text) => lines.push(format!("{before} {text}")),
             Self::Count(count) => lines.push(format!("{before} {count}")),
             Self::List(items) if items.is_empty() => lines.push(format!("{before} []")),
             Self::Map(entries) if entries.is_empty() => lines.push(format!("{before} {{}}")),
@@ -148,7 +243,7 @@ impl Field {
     /// JSON that starts on a line at a level.
     pub(crate) fn to_json(&self, layout: &JsonLayout<'_>, level: usize) -> String {
         match self {
-            Self::Text(text) => double_quoted(text).to_string(),
+            Self::Text(text) | Self::Plain(text) => double_quoted(text).to_string(),
             Self::Bare(text) => text.clone(),
             Self::Count(count) => count.to_string(),
             Self::List(items) => {

@@ -75,7 +75,7 @@ fn edit(range: Range<usize>, replacement: String) -> Edit {
 
 /// The entries of a block as they are flattened, each with its value in the form of the format.
 fn flattened(
-    block: &Block<'_>,
+    block: &Block,
     written: impl Fn(&str) -> Option<Zeroizing<String>>,
 ) -> Result<Vec<(String, String)>, EncryptError> {
     let layout = JsonLayout {
@@ -103,7 +103,7 @@ fn flattened(
 }
 
 /// Lines at the end of the text. They end with LF in any case: a carriage return would be part of the value.
-fn dotenv_addition(text: &str, block: &Block<'_>) -> Result<Edit, EncryptError> {
+fn dotenv_addition(text: &str, block: &Block) -> Result<Edit, EncryptError> {
     let mut lines = start_of_line(text, "\n").to_owned();
     for (key, value) in flattened(block, dotenv::written)? {
         lines.push_str(dotenv::BLOCK_PREFIX);
@@ -116,7 +116,7 @@ fn dotenv_addition(text: &str, block: &Block<'_>) -> Result<Edit, EncryptError> 
 }
 
 /// A section at the end of the text, its values in one column as sops has them.
-fn ini_addition(text: &str, block: &Block<'_>) -> Result<Edit, EncryptError> {
+fn ini_addition(text: &str, block: &Block) -> Result<Edit, EncryptError> {
     // Line breaks are escaped twice: `EscapeNewlines` in stores/metadata.go.
     let entries = flattened(block, |value| ini::written(&value.replace('\n', "\\n")))?;
     let width = entries.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
@@ -143,7 +143,7 @@ fn start_of_line<'a>(text: &str, line_break: &'a str) -> &'a str {
 }
 
 /// The block, at the end of every document that has content.
-pub(crate) fn additions(text: &str, tree: &Tree, block: &Block<'_>) -> Result<Vec<Edit>, EncryptError> {
+pub(crate) fn additions(text: &str, tree: &Tree, block: &Block) -> Result<Vec<Edit>, EncryptError> {
     let line_break = line_break_of(text);
     match tree.format() {
         Format::Dotenv => return Ok(vec![dotenv_addition(text, block)?]),
@@ -174,13 +174,7 @@ pub(crate) fn additions(text: &str, tree: &Tree, block: &Block<'_>) -> Result<Ve
 }
 
 /// Behind the last line of the document, comments and blank lines included: they may belong to a block scalar.
-fn yaml_addition(
-    text: &str,
-    root: &Node,
-    entries: &[(Node, Node)],
-    block: &Block<'_>,
-    line_break: &str,
-) -> Edit {
+fn yaml_addition(text: &str, root: &Node, entries: &[(Node, Node)], block: &Block, line_break: &str) -> Edit {
     let mut end = line_end(text, root.span.end);
     while end < text.len() {
         let next = line_end(text, end);
@@ -237,7 +231,7 @@ fn flow_addition(
     format: Format,
     root: &Node,
     entries: &[(Node, Node)],
-    block: &Block<'_>,
+    block: &Block,
     line_break: &str,
 ) -> Edit {
     let default_unit = match format {

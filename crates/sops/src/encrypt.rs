@@ -7,7 +7,7 @@ use manifest_yaml::syntax::{CollectionStyle, Comment, Content, Node, ScalarStyle
 use manifest_yaml::{Edit, Limits, ParseError, Position, splice};
 use zeroize::Zeroizing;
 
-use crate::block::Block;
+use crate::block::{Block, NewBlock};
 use crate::block_edits;
 use crate::cipher::Cipher;
 use crate::data_key::DataKey;
@@ -18,6 +18,7 @@ use crate::mac::Mac;
 use crate::metadata::Metadata;
 use crate::plain_text::double_quoted;
 use crate::recipients::RecipientGroups;
+use crate::reusable::Reusable;
 use crate::rule::{MacScope, Rule, Scope};
 use crate::scalar::{Kind, Scalar};
 use crate::time;
@@ -57,10 +58,11 @@ pub fn encrypt(
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, EncryptError> {
-    if format == Format::Binary {
-        return seal_payload(text.as_bytes(), options, now, random);
-    }
-    seal(text, format, None, options, now, random)
+    let plain = match format {
+        Format::Binary => Plain::Payload(text.as_bytes()),
+        _ => Plain::Text(text),
+    };
+    seal_new(&plain, format, options, now, random)
 }
 
 /// [`encrypt`](crate::encrypt()) for a file that need not be text. Only the binary format takes one that is not UTF-8.
@@ -71,91 +73,138 @@ pub fn encrypt_bytes(
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, EncryptError> {
-    if format == Format::Binary {
-        return seal_payload(plain, options, now, random);
-    }
-    let text = str::from_utf8(plain).map_err(|error| {
-        let valid = plain.get(..error.valid_up_to()).unwrap_or_default();
-        let position = Position::START.after(&Zeroizing::new(String::from_utf8_lossy(valid).into_owned()));
-        EncryptError::Parse(SyntaxError::Document(ParseError::NotUtf8 { position }))
-    })?;
-    seal(text, format, None, options, now, random)
+    seal_new(&Plain::read(plain, format)?, format, options, now, random)
 }
 
-/// A JSON object with the bytes as `data`, laid out as sops does it. Rules do not apply to it.
-fn seal_payload(
-    payload: &[u8],
-    options: &EncryptOptions,
-    now: Timestamp,
-    random: &mut dyn FnMut(&mut [u8]),
-) -> Result<String, EncryptError> {
-    let options = EncryptOptions {
-        rule: Rule::default(),
-        mac_scope: MacScope::AllValues,
-        ..options.clone()
-    };
-    let place = if payload.is_empty() { "\"\"" } else { "\"data\"" };
-    let text = format!("{{\n\t\"{PAYLOAD_KEY}\": {place}\n}}\n");
-    seal(&text, Format::Binary, Some(payload), &options, now, random)
-}
-
-/// `payload` is sealed in place of the values of the text.
-fn seal(
-    text: &str,
+/// Seals under a new data key. Rules do not apply to binary files.
+fn seal_new(
+    plain: &Plain<'_>,
     format: Format,
-    payload: Option<&[u8]>,
     options: &EncryptOptions,
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, EncryptError> {
-    let tree = format.parse(text, &options.limits).map_err(EncryptError::Parse)?;
-    refuse_unfit_documents(&tree)?;
+    let (rule, mac_scope) = match plain {
+        Plain::Text(_) => (options.rule.clone(), options.mac_scope),
+        Plain::Payload(_) => (Rule::default(), MacScope::AllValues),
+    };
     if options.recipients.iter().next().is_none() {
         return Err(EncryptError::NoRecipients);
     }
     let key = DataKey::generate(random);
-    let cipher = Cipher::new(&key);
+    let last_modified = time::last_modified(now);
+    let terms = Terms {
+        cipher: &Cipher::new(&key),
+        rule: &rule,
+        mac_scope,
+        limits: &options.limits,
+        last_modified: &last_modified,
+    };
+    let block = |mac, random: &mut dyn FnMut(&mut [u8])| {
+        let keys = options
+            .recipients
+            .wrap(&key, random)
+            .map_err(EncryptError::Wrap)?;
+        Ok(NewBlock {
+            keys,
+            rule: &rule,
+            mac_scope,
+            last_modified: &last_modified,
+            mac,
+        }
+        .into_block())
+    };
+    seal(plain, format, &terms, &mut Reusable::default(), block, random)
+}
+
+/// What is sealed.
+pub(crate) enum Plain<'a> {
+    /// A text whose values are sealed one by one.
+    Text(&'a str),
+    /// The content of a binary file.
+    Payload(&'a [u8]),
+}
+
+impl<'a> Plain<'a> {
+    /// Only a binary file need not be text.
+    pub(crate) fn read(plain: &'a [u8], format: Format) -> Result<Self, EncryptError> {
+        if format == Format::Binary {
+            return Ok(Self::Payload(plain));
+        }
+        str::from_utf8(plain).map(Self::Text).map_err(|error| {
+            let valid = plain.get(..error.valid_up_to()).unwrap_or_default();
+            let valid = Zeroizing::new(String::from_utf8_lossy(valid).into_owned());
+            let position = Position::START.after(&valid);
+            EncryptError::Parse(SyntaxError::Document(ParseError::NotUtf8 { position }))
+        })
+    }
+}
+
+/// How it is sealed.
+pub(crate) struct Terms<'a> {
+    pub(crate) cipher: &'a Cipher,
+    pub(crate) rule: &'a Rule,
+    pub(crate) mac_scope: MacScope,
+    pub(crate) limits: &'a Limits,
+    pub(crate) last_modified: &'a str,
+}
+
+/// Seals values, and writes the block that `block` makes of their message authentication code. Values that are
+/// `reusable` keep their sealed form.
+pub(crate) fn seal(
+    plain: &Plain<'_>,
+    format: Format,
+    terms: &Terms<'_>,
+    reusable: &mut Reusable,
+    block: impl FnOnce(String, &mut dyn FnMut(&mut [u8])) -> Result<Block, EncryptError>,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<String, EncryptError> {
+    let place;
+    let (text, payload) = match plain {
+        Plain::Text(text) => (*text, None),
+        // A JSON object with the bytes as `data`, laid out as sops does it.
+        Plain::Payload(payload) => {
+            let value = if payload.is_empty() { "\"\"" } else { "\"data\"" };
+            place = format!("{{\n\t\"{PAYLOAD_KEY}\": {value}\n}}\n");
+            (place.as_str(), Some(*payload))
+        }
+    };
+    let tree = format.parse(text, terms.limits).map_err(EncryptError::Parse)?;
+    refuse_unfit_documents(&tree)?;
     let mut sealing = Sealing {
-        cipher: &cipher,
+        cipher: terms.cipher,
         format,
-        rule: &options.rule,
+        rule: terms.rule,
         text,
         payload,
-        mac: Mac::new(options.mac_scope),
+        mac: Mac::new(terms.mac_scope),
+        reusable,
         random,
         values: Vec::new(),
         comments: Vec::new(),
     };
-    walk(&tree, &options.rule, &mut sealing)?;
+    walk(&tree, terms.rule, &mut sealing)?;
     let Sealing {
         mac,
         values,
         comments,
+        random,
         ..
     } = sealing;
-
-    let last_modified = time::last_modified(now);
-    let block = Block {
-        keys: options
-            .recipients
-            .wrap(&key, random)
-            .map_err(EncryptError::Wrap)?,
-        rule: &options.rule,
-        mac_scope: options.mac_scope,
-        last_modified: &last_modified,
-        mac: cipher
-            .seal(
-                Kind::String,
-                mac.finish().as_bytes(),
-                &last_modified,
-                initialisation_vector(random),
-            )
-            .map_err(|_| EncryptError::Cipher)?,
-    };
+    let mac = terms
+        .cipher
+        .seal(
+            Kind::String,
+            mac.finish().as_bytes(),
+            terms.last_modified,
+            initialisation_vector(random),
+        )
+        .map_err(|_| EncryptError::Cipher)?;
+    let block = block(mac, random)?;
     let mut edits = value_edits(values, comments);
     edits.extend(block_edits::additions(text, &tree, &block)?);
     let sealed = splice(text, edits).map_err(EncryptError::Write)?;
-    read_back(&sealed, format, options, &cipher)?;
+    read_back(&sealed, format, terms)?;
     Ok(sealed.to_string())
 }
 
@@ -185,25 +234,20 @@ fn initialisation_vector(random: &mut dyn FnMut(&mut [u8])) -> [u8; IV_BYTES] {
 }
 
 /// The block adds bytes and nodes to the text, so the limits that the plain text kept do not bind the sealed one.
-fn read_back(
-    sealed: &str,
-    format: Format,
-    options: &EncryptOptions,
-    cipher: &Cipher,
-) -> Result<(), EncryptError> {
+fn read_back(sealed: &str, format: Format, terms: &Terms<'_>) -> Result<(), EncryptError> {
     let limits = Limits {
-        max_bytes: options.limits.max_bytes.saturating_add(sealed.len()),
-        max_nodes: options.limits.max_nodes.saturating_mul(2).saturating_add(100),
-        ..options.limits
+        max_bytes: terms.limits.max_bytes.saturating_add(sealed.len()),
+        max_nodes: terms.limits.max_nodes.saturating_mul(2).saturating_add(100),
+        ..*terms.limits
     };
     let tree = format
         .parse(sealed, &limits)
         .map_err(|error| EncryptError::ReadBack(OpenError::Parse(error)))?;
-    unseal::check(&tree, cipher).map_err(EncryptError::ReadBack)?;
+    unseal::check(&tree, terms.cipher).map_err(EncryptError::ReadBack)?;
     let metadata =
         Metadata::read(&tree).map_err(|error| EncryptError::ReadBack(OpenError::Metadata(error)))?;
     match metadata {
-        Some(metadata) if *metadata.rule() == options.rule => Ok(()),
+        Some(metadata) if metadata.rule() == terms.rule => Ok(()),
         _ => Err(EncryptError::UnwritableRule),
     }
 }
@@ -232,6 +276,7 @@ struct Sealing<'walk> {
     text: &'walk str,
     payload: Option<&'walk [u8]>,
     mac: Mac,
+    reusable: &'walk mut Reusable,
     random: &'walk mut dyn FnMut(&mut [u8]),
     values: Vec<WrittenValue>,
     comments: Vec<WrittenComment>,
@@ -258,6 +303,9 @@ impl Sealing<'_> {
     }
 
     fn seal(&mut self, kind: Kind, plaintext: &[u8], place: &Place<'_>) -> Result<String, EncryptError> {
+        if let Some(sealed) = self.reusable.take(place.associated_data(), kind, plaintext) {
+            return Ok(sealed);
+        }
         let iv = initialisation_vector(self.random);
         self.cipher
             .seal(kind, plaintext, place.associated_data(), iv)

@@ -20,7 +20,7 @@ use crate::walk::{Leaf, Parent, Place, Sharing, Visitor, walk};
 
 /// Most attempts at sealed comments in a file. A comment has several where it may have been sealed for another place;
 /// see [`Unsealing::comment`].
-const MAX_COMMENT_ATTEMPTS: usize = 10_000;
+pub(crate) const MAX_COMMENT_ATTEMPTS: usize = 10_000;
 
 /// The sealed values of a file whose message authentication code fits. Only [`unseal`] makes one.
 pub(crate) struct Unsealed<'a> {
@@ -145,7 +145,8 @@ pub(crate) fn check(tree: &Tree, cipher: &Cipher) -> Result<(), OpenError> {
     unseal_with(tree, &metadata, cipher, Comments::Ignored).map(drop)
 }
 
-fn read_metadata(tree: &Tree) -> Result<Metadata, OpenError> {
+/// The block of a sealed file, the same in all of its documents.
+pub(crate) fn read_metadata(tree: &Tree) -> Result<Metadata, OpenError> {
     let metadata = Metadata::read(tree)
         .map_err(OpenError::Metadata)?
         .ok_or(OpenError::NotSealed)?;

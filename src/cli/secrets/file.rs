@@ -126,7 +126,8 @@ fn unusable(message: &str) -> CommandError {
     CommandError::new(Exit::Unusable, message)
 }
 
-fn format_of(name: &Path) -> Format {
+/// The format of a file with this name.
+pub(super) fn format_of(name: &Path) -> Format {
     name.to_str().map_or(Format::Binary, Format::of_path)
 }
 

@@ -3,10 +3,12 @@
 mod judge;
 mod tree;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use self::judge::{Finding, Judge, Opens, Sealed, State};
 use super::batch::{self, Bar, Report};
@@ -63,8 +65,8 @@ pub(super) fn run(
     match arguments.output {
         Format::Text => print_table(&findings, console)?,
         Format::Json => {
-            let findings: Vec<serde_json::Value> = findings.iter().map(to_json).collect();
-            serde_json::to_writer_pretty(&mut *console.output, &findings).map_err(std::io::Error::from)?;
+            let entries: Vec<Entry<'_>> = findings.iter().map(Entry::new).collect();
+            serde_json::to_writer_pretty(&mut *console.output, &entries).map_err(std::io::Error::from)?;
             writeln!(console.output)?;
         }
     }
@@ -128,44 +130,89 @@ fn names(sealed: &Sealed) -> Vec<String> {
     .collect()
 }
 
-fn to_json(finding: &Finding) -> serde_json::Value {
-    let mut object = json!({
-        "path": finding.path.to_string_lossy(),
-        "format": finding.format.name(),
-        "status": match &finding.state {
-            State::Sealed(_) => "sealed",
-            State::Plaintext { .. } => "plaintext",
-            State::Exposed { .. } => "exposed",
-            State::Unusable { .. } => "unusable",
-        },
-    });
-    match &finding.state {
-        State::Sealed(sealed) => object["sealed"] = sealed_to_json(sealed),
-        State::Exposed { sealed, value } => {
-            object["sealed"] = sealed_to_json(sealed);
-            object["value"] = json!(value.to_string());
-        }
-        State::Plaintext { value } => object["value"] = json!(value.as_ref().map(ToString::to_string)),
-        State::Unusable { reason } => object["reason"] = json!(reason),
-    }
-    object
+/// A finding as `-o json` has it.
+#[derive(Serialize)]
+struct Entry<'a> {
+    path: Cow<'a, str>,
+    format: &'static str,
+    status: &'static str,
+    /// What is clear and should not be, if it is not the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<SealedEntry<'a>>,
 }
 
-fn sealed_to_json(sealed: &Sealed) -> serde_json::Value {
-    let metadata = &sealed.metadata;
-    let recipients: Vec<serde_json::Value> = metadata
-        .wrapped_keys()
-        .map(|key| json!({"kind": key.kind.name(), "recipient": key.recipient}))
-        .collect();
-    json!({
-        "recipients": recipients,
-        "rule": {metadata.rule().field(): metadata.rule().operand()},
-        "lastModified": metadata.last_modified(),
-        "version": metadata.version(),
-        "opens": match sealed.opens {
-            Opens::NotTried => None,
-            Opens::Yes => Some(true),
-            Opens::No => Some(false),
-        },
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SealedEntry<'a> {
+    recipients: Vec<Recipient<'a>>,
+    rule: BTreeMap<&'static str, &'a str>,
+    last_modified: &'a str,
+    version: Option<&'a str>,
+    /// Null where there was no key to try.
+    opens: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Recipient<'a> {
+    kind: &'static str,
+    recipient: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        let entry = |status| Self {
+            path: finding.path.to_string_lossy(),
+            format: finding.format.name(),
+            status,
+            value: None,
+            reason: None,
+            sealed: None,
+        };
+        match &finding.state {
+            State::Sealed(sealed) => Self {
+                sealed: Some(SealedEntry::new(sealed)),
+                ..entry("sealed")
+            },
+            State::Exposed { sealed, value } => Self {
+                sealed: Some(SealedEntry::new(sealed)),
+                value: Some(value.to_string()),
+                ..entry("exposed")
+            },
+            State::Plaintext { value } => Self {
+                value: value.as_ref().map(ToString::to_string),
+                ..entry("plaintext")
+            },
+            State::Unusable { reason } => Self {
+                reason: Some(reason),
+                ..entry("unusable")
+            },
+        }
+    }
+}
+
+impl<'a> SealedEntry<'a> {
+    fn new(sealed: &'a Sealed) -> Self {
+        let metadata = &sealed.metadata;
+        let keys = metadata.wrapped_keys();
+        Self {
+            recipients: keys
+                .map(|key| Recipient {
+                    kind: key.kind.name(),
+                    recipient: &key.recipient,
+                })
+                .collect(),
+            rule: BTreeMap::from([(metadata.rule().field(), metadata.rule().operand())]),
+            last_modified: metadata.last_modified(),
+            version: metadata.version(),
+            opens: match sealed.opens {
+                Opens::NotTried => None,
+                Opens::Yes => Some(true),
+                Opens::No => Some(false),
+            },
+        }
+    }
 }
