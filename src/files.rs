@@ -190,10 +190,13 @@ impl<'a> Files<'a> {
             let opened = sops::open(text, format, &self.keys.0, &self.limits).map_err(sealed)?;
             return Ok(opened.documents);
         }
-        let documents = if is_json(path) {
-            manifest_yaml::from_json(&bytes, &self.limits)
-        } else {
-            manifest_yaml::from_yaml(&bytes, schema, &self.limits)
+        let documents = match schema {
+            _ if is_json(path) => manifest_yaml::from_json(&bytes, &self.limits),
+            // kustomize reads with go-yaml v3's rules, whatever kubectl would make of the same file.
+            Schema::GoYamlV3 => {
+                return kustomize::read_manifest(&bytes, &self.limits).map_err(parse_error);
+            }
+            Schema::Kubernetes => manifest_yaml::from_yaml(&bytes, schema, &self.limits),
         };
         Ok(documents
             .map_err(parse_error)?
@@ -262,7 +265,6 @@ impl kustomize::Tree for Files<'_> {
     }
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, kustomize::TreeError> {
-        // kustomize reads with go-yaml v3's rules, whatever kubectl would make of the same file.
         Files::documents(self, path, Schema::GoYamlV3).map_err(kustomize::TreeError::new)
     }
 

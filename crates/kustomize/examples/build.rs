@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use kustomize::{Content, EntryKind, Tree, TreeError, build};
-use manifest_yaml::{Limits, Schema, Value, from_yaml, to_yaml_exposed};
+use kustomize::{Content, EntryKind, Tree, TreeError, build, read_manifest};
+use manifest_yaml::{Limits, Value, to_yaml_exposed};
 
 /// The current folder.
 struct Disk {
@@ -26,8 +26,7 @@ impl Tree for Disk {
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, TreeError> {
         let bytes = std::fs::read(self.root.join(path)).map_err(TreeError::new)?;
-        let documents = from_yaml(&bytes, Schema::GoYamlV3, &Limits::default()).map_err(TreeError::new)?;
-        Ok(documents.into_iter().map(|document| document.value).collect())
+        read_manifest(&bytes, &Limits::default()).map_err(TreeError::new)
     }
 
     fn content(&self, path: &str) -> Result<Content, TreeError> {

@@ -29,6 +29,7 @@ mod generate;
 mod go_json;
 mod kustomization;
 mod locate;
+mod manifest;
 mod merge;
 mod order;
 mod patch;
@@ -48,5 +49,6 @@ mod vars;
 
 pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, build};
 pub use error::BuildError;
+pub use manifest::read_manifest;
 pub use substitute::{MissingVariable, SubstituteError, Variable, Variables, substitute};
 pub use tree::{Content, EntryKind, Tree, TreeError};

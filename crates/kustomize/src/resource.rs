@@ -134,7 +134,7 @@ impl Resource {
         if let Some(path) = merge_key(&value, &mut Vec::new()) {
             return Err(refuse(
                 &path,
-                "is a merge key, which is not supported; write the merged fields out",
+                "is a merge key with something else than maps, or in a sealed file; write the merged fields out",
             ));
         }
         Ok(Self {

@@ -33,8 +33,8 @@ pub trait Tree {
 
     /// The documents of a manifest file, opened if it is sealed, and resolved.
     ///
-    /// kustomize reads manifests with go-yaml v3, so [`Schema::GoYamlV3`](manifest_yaml::Schema::GoYamlV3) gives what
-    /// it prints: a plain `yes` is a string. Merge keys have to be merged; documents that still have one are refused.
+    /// [`read_manifest`](crate::read_manifest) reads YAML as kustomize does; documents that still have merge keys are
+    /// refused.
     fn documents(&self, path: &str) -> Result<Vec<Value>, TreeError>;
 
     /// The bytes of a file, opened if it is sealed: for generators, and for the kustomization files themselves.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kustomize::{Content, EntryKind, Tree, TreeError};
-use manifest_yaml::{Limits, Schema, Sensitive, Value, from_yaml};
+use kustomize::{Content, EntryKind, Tree, TreeError, read_manifest};
+use manifest_yaml::{Limits, Sensitive, Value};
 use zeroize::Zeroizing;
 
 #[derive(Clone, Default)]
@@ -55,9 +55,8 @@ impl Tree for MemoryTree {
     }
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, TreeError> {
-        let documents =
-            from_yaml(self.bytes(path)?, Schema::GoYamlV3, &Limits::default()).map_err(TreeError::new)?;
-        let values = documents.into_iter().map(|document| document.value);
+        let documents = read_manifest(self.bytes(path)?, &Limits::default()).map_err(TreeError::new)?;
+        let values = documents.into_iter();
         if self.sealed.contains(path) {
             Ok(values.map(|value| sealed(value, false)).collect())
         } else {
