@@ -9,6 +9,7 @@ use crate::configuration::{Configuration, read_configuration, read_crds};
 use crate::folder::Folder;
 use crate::generate::{append_content_hash, config_map, secret};
 use crate::kustomization::{Kind, Kustomization, Reference};
+use crate::meter::Metered;
 use crate::order::sort;
 use crate::plugin::Plugin;
 use crate::provenance::{self, Origin, annotate, record_transformation};
@@ -39,6 +40,8 @@ pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError>
     let directory = path::join("", directory).ok_or_else(|| BuildError::NotADirectory {
         directory: directory.to_owned(),
     })?;
+    let metered = Metered::new(tree);
+    let tree: &dyn Tree = &metered;
     let folder = Folder::open(tree, &directory)?;
     let located = |error| folder.located(error);
     let kustomization = folder.kustomization().map_err(located)?;

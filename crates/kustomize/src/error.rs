@@ -200,7 +200,7 @@ pub enum BuildError {
     /// More of something than a build may have.
     #[error("failed to build {file}: more than {limit} {what}")]
     Limit {
-        /// The kustomization file that goes over it.
+        /// The file that goes over it.
         file: String,
         /// What there is too much of.
         what: &'static str,

@@ -7,8 +7,9 @@ use crate::build::MAX_OBJECTS;
 use crate::duplicate_keys::keep_last;
 use crate::kustomization::{FILE_NAMES, Kustomization, Reference};
 use crate::locate::line_of;
+use crate::meter::Exceeded;
 use crate::resource::Resource;
-use crate::{BuildError, Content, EntryKind, Tree, path};
+use crate::{BuildError, Content, EntryKind, Tree, TreeError, path};
 
 /// The folder of a kustomization, from which its paths are read.
 pub(crate) struct Folder<'tree> {
@@ -176,18 +177,14 @@ impl<'tree> Folder<'tree> {
     }
 
     fn load(&self, file: &str) -> Result<Content, BuildError> {
-        self.tree.content(file).map_err(|source| BuildError::Tree {
-            file: file.to_owned(),
-            source,
-        })
+        self.tree.content(file).map_err(|source| unreadable(file, source))
     }
 
     /// The documents of a manifest file.
     pub(crate) fn documents(&self, file: &str) -> Result<Vec<Value>, BuildError> {
-        self.tree.documents(file).map_err(|source| BuildError::Tree {
-            file: file.to_owned(),
-            source,
-        })
+        self.tree
+            .documents(file)
+            .map_err(|source| unreadable(file, source))
     }
 
     /// The objects of a manifest file, lists unrolled.
@@ -258,6 +255,14 @@ impl<'tree> Folder<'tree> {
             what,
             limit,
         })
+    }
+}
+
+fn unreadable(file: &str, source: TreeError) -> BuildError {
+    let file = file.to_owned();
+    match source.exceeded() {
+        Some(&Exceeded { what, limit }) => BuildError::Limit { file, what, limit },
+        None => BuildError::Tree { file, source },
     }
 }
 

@@ -6,6 +6,8 @@ use manifest_yaml::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::meter::Exceeded;
+
 /// What is at a path of a [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -50,5 +52,10 @@ impl TreeError {
     /// Wraps the reason; it is shown as the source of the error and must hold no secret.
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(reason.into())
+    }
+
+    /// The limit of the build that stands in the way of the file, if that is the reason.
+    pub(crate) fn exceeded(&self) -> Option<&Exceeded> {
+        self.0.downcast_ref()
     }
 }
