@@ -24,7 +24,7 @@ const INTERNAL_ANNOTATIONS: &[&str] = &[
 const INTERNAL_ANNOTATION_PREFIX: &str = "internal.config.kubernetes.io/";
 
 /// What tells objects apart: kustomize's `ResId`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Id {
     pub(crate) group: String,
     pub(crate) version: String,

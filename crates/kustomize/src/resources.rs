@@ -1,5 +1,8 @@
 //! The objects of a kustomization, in order, each id once.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
 use manifest_yaml::{Exposed, Mapping, Sensitive, Value};
 
 use crate::BuildError;
@@ -8,68 +11,101 @@ use crate::resource::{Behavior, ContentHash, Id, Resource};
 
 /// Objects in the order in which they came in (kustomize's `resWrangler`).
 #[derive(Default)]
-pub(crate) struct Resources(Vec<Resource>);
+pub(crate) struct Resources {
+    resources: Vec<Resource>,
+    /// Where each id is; nothing once somebody could have changed them.
+    places: Option<HashMap<Id, usize>>,
+}
 
 impl Resources {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.resources.len()
     }
 
     /// A copy to try something on.
     pub(crate) fn share(&self) -> Self {
-        Self(self.0.iter().map(Resource::share).collect())
+        Self {
+            resources: self.resources.iter().map(Resource::share).collect(),
+            places: None,
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Resource> {
-        self.0.iter()
+        self.resources.iter()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
-        self.0.iter_mut()
+        self.places = None;
+        self.resources.iter_mut()
     }
 
     pub(crate) fn into_vec(self) -> Vec<Resource> {
-        self.0
+        self.resources
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Resource> {
-        self.0.get(index)
+        self.resources.get(index)
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Resource> {
-        self.0.get_mut(index)
+        self.places = None;
+        self.resources.get_mut(index)
     }
 
     /// How many are called that now.
     pub(crate) fn count(&self, id: &Id) -> usize {
-        self.0.iter().filter(|resource| is_called(resource, id)).count()
+        self.resources
+            .iter()
+            .filter(|resource| is_called(resource, id))
+            .count()
+    }
+
+    /// An id that several have now, if there is one.
+    pub(crate) fn shared_id(&self) -> Option<Id> {
+        let mut ids = HashSet::new();
+        self.resources
+            .iter()
+            .map(Resource::id)
+            .find(|id| !ids.insert(id.clone()))
     }
 
     /// Adds an object that must be new.
     pub(crate) fn append(&mut self, resource: Resource) -> Result<(), BuildError> {
-        let id = resource.id();
-        if let Some(other) = self.0.iter().find(|other| is_called(other, &id)) {
-            return Err(BuildError::Duplicate {
+        let places = self.places.get_or_insert_with(|| {
+            let ids = self.resources.iter().map(Resource::id);
+            ids.enumerate().map(|(place, id)| (id, place)).collect()
+        });
+        let place = self.resources.len();
+        match places.entry(resource.id()) {
+            Entry::Occupied(occupied) => Err(BuildError::Duplicate {
                 file: resource.file,
-                object: id.to_string(),
-                other: other.file.clone(),
-            });
+                object: occupied.key().to_string(),
+                other: self
+                    .resources
+                    .get(*occupied.get())
+                    .map(|other| other.file.clone())
+                    .unwrap_or_default(),
+            }),
+            Entry::Vacant(vacant) => {
+                vacant.insert(place);
+                self.resources.push(resource);
+                Ok(())
+            }
         }
-        self.0.push(resource);
-        Ok(())
     }
 
     /// Adds the objects of a base, which must be new.
     pub(crate) fn append_all(&mut self, others: Self) -> Result<(), BuildError> {
         others
-            .0
+            .resources
             .into_iter()
             .try_for_each(|resource| self.append(resource))
     }
 
     /// Takes out the objects that a patch left nothing of.
     pub(crate) fn drop_deleted(&mut self) {
-        self.0.retain(|resource| !resource.is_deleted());
+        self.places = None;
+        self.resources.retain(|resource| !resource.is_deleted());
     }
 
     /// Adds an object that the generator at `field` made, as its behavior says (`appendReplaceOrMerge` of kustomize's
@@ -82,7 +118,11 @@ impl Resources {
             field: format!("{field}.behavior"),
             problem: problem.to_owned(),
         };
-        let mut matches = self.0.iter_mut().filter(|resource| resource.was_called(&id));
+        self.places = None;
+        let mut matches = self
+            .resources
+            .iter_mut()
+            .filter(|resource| resource.was_called(&id));
         match (matches.next(), matches.next(), generated.behavior) {
             (Some(_), Some(_), _) => Err(refuse(&format!(
                 "could mean several objects, all called {id} at some time"

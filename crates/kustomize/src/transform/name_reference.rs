@@ -1,13 +1,13 @@
 //! Following objects that were renamed, or moved to another namespace, in the fields that refer to them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use manifest_yaml::{Mapping, Value};
 
 use crate::BuildError;
 use crate::configuration::{Configuration, References};
 use crate::field_spec::{FieldProblem, Shape};
-use crate::resource::{Id, KindSelector, Resource};
+use crate::resource::{KindSelector, Resource};
 use crate::resources::Resources;
 
 /// A field that leads here names the kind of what it refers to beside it.
@@ -19,9 +19,10 @@ pub(crate) fn follow_renames(
     configuration: &Configuration,
     resources: &mut Resources,
 ) -> Result<(), BuildError> {
+    let names = Names::new(resources);
     for index in 0..resources.len() {
         let edits = match resources.get(index) {
-            Some(referrer) => followed(referrer, configuration, resources)?,
+            Some(referrer) => followed(referrer, configuration, resources, &names)?,
             None => None,
         };
         if let (Some(value), Some(referrer)) = (edits, resources.get_mut(index)) {
@@ -36,21 +37,24 @@ fn followed(
     referrer: &Resource,
     configuration: &Configuration,
     resources: &Resources,
+    names: &Names,
 ) -> Result<Option<Mapping>, BuildError> {
     let original = referrer.original_id();
-    let mut candidates = None;
+    let mut reach = None;
     let mut edited: Option<Mapping> = None;
     for References { target, referrers } in &configuration.references {
         for spec in referrers.iter().filter(|spec| spec.kinds.selects(&original)) {
-            let candidates = match &candidates {
-                Some(candidates) => candidates,
-                None => candidates.insert(reachable(referrer, resources)?),
+            let reach = match &reach {
+                Some(reach) => reach,
+                None => reach.insert(Reach::of(referrer)?),
             };
             let search = Search {
                 referrer,
                 target,
                 is_role_reference: spec.path.ends_with(ROLE_REFERENCE),
-                candidates,
+                reach,
+                resources,
+                names,
             };
             let mut ambiguous = None;
             let object = edited.get_or_insert_with(|| referrer.value().share());
@@ -80,24 +84,71 @@ fn followed(
     Ok(edited)
 }
 
-/// The objects that one may refer to: those of its namespace, those without one, and the namespaces of the service
-/// accounts that a `RoleBinding` names (`SubsetThatCouldBeReferencedByResource`).
-fn reachable<'a>(referrer: &Resource, resources: &'a Resources) -> Result<Vec<&'a Resource>, BuildError> {
-    if referrer.is_cluster_scoped() {
-        return Ok(resources.iter().collect());
+/// Where objects are by what they were once called; what it tells does not change while references are followed.
+struct Names {
+    /// The objects that once had a name.
+    by_name: HashMap<String, Vec<usize>>,
+    /// The objects that were in a namespace when they were loaded.
+    by_namespace: HashMap<String, Vec<usize>>,
+}
+
+impl Names {
+    fn new(resources: &Resources) -> Self {
+        let mut names = Self {
+            by_name: HashMap::new(),
+            by_namespace: HashMap::new(),
+        };
+        for (index, resource) in resources.iter().enumerate() {
+            for id in &resource.previous {
+                let places = names.by_name.entry(id.name.clone()).or_default();
+                if places.last() != Some(&index) {
+                    places.push(index);
+                }
+            }
+            if let Some(namespace) = resource.original_id().namespace {
+                names.by_namespace.entry(namespace).or_default().push(index);
+            }
+        }
+        names
     }
-    let namespace = referrer.effective_namespace();
-    let bound = bound_namespaces(referrer).map_err(|problem| BuildError::Reference {
-        object: referrer.id().to_string(),
-        path: problem.path,
-        problem: problem.problem,
-    })?;
-    let is_reachable = |other: &&Resource| {
-        other.is_cluster_scoped()
-            || other.effective_namespace() == namespace
-            || bound.contains(other.namespace())
-    };
-    Ok(resources.iter().filter(is_reachable).collect())
+}
+
+/// Which objects one may refer to: those of its namespace, those without one, and the namespaces of the service
+/// accounts that a `RoleBinding` names (`SubsetThatCouldBeReferencedByResource`).
+enum Reach<'a> {
+    Everything,
+    Some {
+        namespace: Option<&'a str>,
+        bound: HashSet<&'a str>,
+    },
+}
+
+impl<'a> Reach<'a> {
+    fn of(referrer: &'a Resource) -> Result<Self, BuildError> {
+        if referrer.is_cluster_scoped() {
+            return Ok(Self::Everything);
+        }
+        let bound = bound_namespaces(referrer).map_err(|problem| BuildError::Reference {
+            object: referrer.id().to_string(),
+            path: problem.path,
+            problem: problem.problem,
+        })?;
+        Ok(Self::Some {
+            namespace: referrer.effective_namespace(),
+            bound,
+        })
+    }
+
+    fn includes(&self, other: &Resource) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Some { namespace, bound } => {
+                other.is_cluster_scoped()
+                    || other.effective_namespace() == *namespace
+                    || bound.contains(other.namespace())
+            }
+        }
+    }
 }
 
 /// The namespaces that the subjects of a `RoleBinding` name (`getNamespacesForRoleBinding`).
@@ -156,7 +207,9 @@ struct Search<'a> {
     referrer: &'a Resource,
     target: &'a KindSelector,
     is_role_reference: bool,
-    candidates: &'a [&'a Resource],
+    reach: &'a Reach<'a>,
+    resources: &'a Resources,
+    names: &'a Names,
 }
 
 impl<'a> Search<'a> {
@@ -188,7 +241,7 @@ impl<'a> Search<'a> {
             return Ok(());
         };
         let same = |first: &Resource, other: &Resource| first.name() == other.name();
-        if let Some(found) = self.select(name, self.candidates.to_vec(), same)? {
+        if let Some(found) = self.select(self.once_called(name), same)? {
             *field = found.name().into();
         }
         Ok(())
@@ -203,16 +256,16 @@ impl<'a> Search<'a> {
             return Ok(());
         };
         let candidates = match map.get("namespace") {
-            None => self.candidates.to_vec(),
+            None => self.once_called(name),
             Some(namespace) => match self.readable(namespace, &format!("{path}.namespace"))? {
                 None => Vec::new(),
-                Some(namespace) => self.in_namespace(namespace),
+                Some(namespace) => self.in_namespace(namespace, name),
             },
         };
         let same = |first: &Resource, other: &Resource| {
             first.name() == other.name() && first.namespace() == other.namespace()
         };
-        if let Some(found) = self.select(name, candidates, same)? {
+        if let Some(found) = self.select(candidates, same)? {
             map.insert("name", found.name().into());
             if !found.namespace().is_empty() {
                 map.insert("namespace", found.namespace().into());
@@ -227,9 +280,9 @@ impl<'a> Search<'a> {
             Value::String(text) => Ok(Some(text)),
             Value::Null => Ok(None),
             _ if !self
-                .candidates
+                .resources
                 .iter()
-                .any(|candidate| was_of_kind(candidate, self.target)) =>
+                .any(|candidate| was_of_kind(candidate, self.target) && self.reach.includes(candidate)) =>
             {
                 Ok(None)
             }
@@ -237,32 +290,42 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The candidates that were in a namespace when they were loaded, or else those that are in it now.
-    fn in_namespace(&self, namespace: &str) -> Vec<&'a Resource> {
-        let is_in = |id: &Id| id.namespace.as_deref() == Some(namespace);
-        let of = |id: &dyn Fn(&Resource) -> Id| -> Vec<&'a Resource> {
-            self.candidates
-                .iter()
-                .copied()
-                .filter(|candidate| is_in(&id(candidate)))
-                .collect()
-        };
-        let loaded = of(&Resource::original_id);
-        if loaded.is_empty() {
-            of(&Resource::id)
-        } else {
-            loaded
-        }
+    /// The objects in reach that once had a name.
+    fn once_called(&self, name: &str) -> Vec<&'a Resource> {
+        self.at(self.names.by_name.get(name)).collect()
+    }
+
+    fn at(&self, places: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Resource> {
+        let (resources, reach) = (self.resources, self.reach);
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(|index| resources.get(*index))
+            .filter(|candidate| reach.includes(candidate))
+    }
+
+    /// Of the objects that once had a name those that were in a namespace when they were loaded; if no object at all
+    /// was, those that are in it now.
+    fn in_namespace(&self, namespace: &str, name: &str) -> Vec<&'a Resource> {
+        let any_was = self.at(self.names.by_namespace.get(namespace)).next().is_some();
+        let mut candidates = self.once_called(name);
+        candidates.retain(|candidate| {
+            let id = if any_was {
+                candidate.original_id()
+            } else {
+                candidate.id()
+            };
+            id.namespace.as_deref() == Some(namespace)
+        });
+        candidates
     }
 
     /// The one object that is meant (`selectReferral`).
     fn select(
         &self,
-        name: &str,
         mut candidates: Vec<&'a Resource>,
         are_same: impl Fn(&Resource, &Resource) -> bool,
     ) -> Result<Option<&'a Resource>, Failure> {
-        candidates.retain(|candidate| candidate.previous.iter().any(|id| id.name == name));
         candidates.retain(|candidate| was_of_kind(candidate, self.target));
         if let Some(kind) = self.role_kind() {
             candidates.retain(|candidate| was_of_kind(candidate, &kind));

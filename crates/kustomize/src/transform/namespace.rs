@@ -56,24 +56,20 @@ pub(super) fn set_namespace(
     if namespace.name.is_empty() {
         return Ok(());
     }
-    for index in 0..resources.len() {
-        let Some(resource) = resources.get_mut(index) else {
-            continue;
-        };
+    for resource in resources.iter_mut() {
         resource.remember_id();
         namespace
             .set(resource)
             .map_err(|problem| place.failed(resource, problem))?;
-        let id = resource.id();
-        if resources.count(&id) != 1 {
-            return Err(BuildError::Collision {
-                file: place.file.clone(),
-                field: place.field.clone(),
-                object: id.to_string(),
-            });
-        }
     }
-    Ok(())
+    match resources.shared_id() {
+        None => Ok(()),
+        Some(id) => Err(BuildError::Collision {
+            file: place.file.clone(),
+            field: place.field.clone(),
+            object: id.to_string(),
+        }),
+    }
 }
 
 impl Namespace<'_> {
