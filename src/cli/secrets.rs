@@ -6,10 +6,12 @@ mod decrypt;
 mod edit;
 mod encrypt;
 mod file;
+mod rotate;
 mod sealing;
 mod sops_only;
 mod status;
 mod tree_path;
+mod updatekeys;
 mod write;
 
 use std::path::PathBuf;
@@ -50,6 +52,17 @@ enum SecretsCommand {
             SOPS_EDITOR='code --wait' fluxops secrets edit --age-key-file keys.txt secret.yaml"
     )]
     Edit(Box<edit::Arguments>),
+    /// Seal files under new data keys, and for more or fewer recipients
+    #[command(after_help = "Examples:\n  \
+            fluxops secrets rotate -i secret.yaml\n  \
+            fluxops secrets rotate -i --add-age age1… --rm-age age1… secrets/*.yaml")]
+    Rotate(rotate::Arguments),
+    /// Seal the data keys of files for those whom `.sops.yaml` names now
+    #[command(
+        after_help = "Who is removed keeps access until `fluxops secrets rotate`.\n\n\
+            Example: fluxops secrets updatekeys -y secrets/*.yaml"
+    )]
+    Updatekeys(updatekeys::Arguments),
     /// Say what is sealed, for whom, and what is plaintext although a creation rule seals it
     #[command(
         after_help = "Exit code: 0 all is as it should be, 1 plaintext, damaged files, or files that the given \
@@ -68,6 +81,8 @@ pub(super) async fn run(arguments: &Arguments, console: &mut Console<'_>) -> Res
         SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, config, console),
         SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
         SecretsCommand::Edit(arguments) => edit::run(arguments, config, console).await,
+        SecretsCommand::Rotate(arguments) => rotate::run(arguments, console),
+        SecretsCommand::Updatekeys(arguments) => updatekeys::run(arguments, config, console),
         SecretsCommand::Status(arguments) => status::run(arguments, config, console),
     }
 }

@@ -6,6 +6,7 @@ mod decrypt;
 mod edit;
 mod encrypt;
 mod many;
+mod rekey;
 mod status;
 
 use std::io::Write as _;

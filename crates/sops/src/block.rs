@@ -3,7 +3,7 @@
 use manifest_yaml::syntax::{Content, Node, ScalarStyle};
 use manifest_yaml::{Scalar, Schema, Value, resolve_scalar, to_yaml_masked};
 
-use crate::metadata::{MetadataError, SOPS_KEY};
+use crate::metadata::{KEY_KINDS, MetadataError, SOPS_KEY};
 use crate::plain_text::double_quoted;
 use crate::recipients::WrappedGroups;
 use crate::rule::{MacScope, Rule};
@@ -98,6 +98,14 @@ impl Block {
         }
     }
 
+    /// In place of all keys that the block has, of whatever kind.
+    pub(crate) fn set_keys(&mut self, keys: &WrappedGroups) {
+        self.0.retain(|(name, _)| !is_key_field(name));
+        for (name, value) in keys.fields() {
+            self.set(&name, value);
+        }
+    }
+
     /// Puts a field in the place that it has, or that the alphabet gives it.
     fn set(&mut self, name: &str, value: Field) {
         if let Some((_, field)) = self.0.iter_mut().find(|(other, _)| other == name) {
@@ -121,6 +129,11 @@ impl Block {
             Field::Map(self.0.clone()).to_json(layout, 1)
         )
     }
+}
+
+/// Whether a field says who can open the file.
+fn is_key_field(name: &str) -> bool {
+    matches!(name, "key_groups" | "shamir_threshold") || KEY_KINDS.iter().any(|(kind, _)| kind.name() == name)
 }
 
 /// The numbers of a version, to be compared.

@@ -6,24 +6,37 @@ use thiserror::Error;
 
 use crate::block::Block;
 use crate::cipher::Cipher;
-use crate::data_key::{self, DataKeySource};
+use crate::data_key::{self, DataKey, DataKeySource};
 use crate::encrypt::{Plain, Terms, seal};
 use crate::error::{EncryptError, OpenError};
-use crate::format::Format;
+use crate::format::{Format, Tree};
+use crate::metadata::Metadata;
 use crate::reusable::Reusable;
 use crate::time;
 use crate::unseal;
 
+/// What it takes to change a sealed file, whatever the change.
+pub struct ChangeOptions<'a> {
+    /// The format of the file.
+    pub format: Format,
+    /// The keys that open it.
+    pub keys: &'a (dyn DataKeySource + 'a),
+    /// How much the file may ask of the reader.
+    pub limits: &'a Limits,
+    /// What becomes `lastmodified`.
+    pub now: Timestamp,
+}
+
 /// Why a sealed file cannot be changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum EditError {
+pub enum ChangeError {
     /// The sealed file cannot be opened.
     #[error(transparent)]
-    Open(OpenError),
-    /// The edited text cannot be sealed.
+    Open(#[from] OpenError),
+    /// The changed text cannot be sealed.
     #[error(transparent)]
-    Encrypt(EncryptError),
+    Encrypt(#[from] EncryptError),
 }
 
 /// Seals the edited plaintext of a sealed file, as `sops edit` does: under the same data key, for the same recipients,
@@ -35,40 +48,68 @@ pub enum EditError {
 pub fn edit(
     sealed: &str,
     edited: &[u8],
-    format: Format,
-    keys: &dyn DataKeySource,
-    limits: &Limits,
-    now: Timestamp,
+    options: &ChangeOptions<'_>,
     random: &mut dyn FnMut(&mut [u8]),
-) -> Result<String, EditError> {
-    let tree = format
-        .parse(sealed, limits)
-        .map_err(|error| EditError::Open(OpenError::Parse(error)))?;
-    let metadata = unseal::read_metadata(&tree).map_err(EditError::Open)?;
-    let key = data_key::recover(&metadata.key_groups, keys)
-        .map_err(|error| EditError::Open(OpenError::DataKey(error)))?;
-    let cipher = Cipher::new(&key);
-    unseal::check(&tree, &cipher).map_err(EditError::Open)?;
-    let mut reusable = Reusable::collect(&tree, &metadata.rule, &cipher)
-        .map_err(|error| EditError::Open(OpenError::Structure(error)))?;
-    let (_, block) = tree
-        .documents()
-        .first()
-        .and_then(|document| tree.find_block(document))
-        .ok_or(EditError::Open(OpenError::NotSealed))?;
-    let mut block = Block::read(block).map_err(|error| EditError::Open(OpenError::Metadata(error)))?;
-    let last_modified = time::last_modified(now);
+) -> Result<String, ChangeError> {
+    let file = Unlocked::open(sealed, options)?;
+    let mut reusable =
+        Reusable::collect(&file.tree, &file.metadata.rule, &file.cipher).map_err(OpenError::Structure)?;
+    let mut block = file.block()?;
+    let last_modified = time::last_modified(options.now);
     let terms = Terms {
-        cipher: &cipher,
-        rule: &metadata.rule,
-        mac_scope: metadata.mac_scope,
-        limits,
+        cipher: &file.cipher,
+        rule: &file.metadata.rule,
+        mac_scope: file.metadata.mac_scope,
+        limits: options.limits,
         last_modified: &last_modified,
     };
-    let plain = Plain::read(edited, format).map_err(EditError::Encrypt)?;
+    let plain = Plain::read(edited, options.format)?;
     let block = |mac, _: &mut dyn FnMut(&mut [u8])| {
         block.update(&last_modified, mac);
         Ok(block)
     };
-    seal(&plain, format, &terms, &mut reusable, block, random).map_err(EditError::Encrypt)
+    Ok(seal(
+        &plain,
+        options.format,
+        &terms,
+        &mut reusable,
+        block,
+        random,
+    )?)
+}
+
+/// A sealed file whose data key was recovered, and whose values were authenticated.
+pub(crate) struct Unlocked {
+    pub(crate) tree: Tree,
+    pub(crate) metadata: Metadata,
+    pub(crate) key: DataKey,
+    pub(crate) cipher: Cipher,
+}
+
+impl Unlocked {
+    pub(crate) fn open(sealed: &str, options: &ChangeOptions<'_>) -> Result<Self, OpenError> {
+        let tree = options
+            .format
+            .parse(sealed, options.limits)
+            .map_err(OpenError::Parse)?;
+        let metadata = unseal::read_metadata(&tree)?;
+        let key = data_key::recover(&metadata.key_groups, options.keys).map_err(OpenError::DataKey)?;
+        let cipher = Cipher::new(&key);
+        unseal::check(&tree, &cipher)?;
+        Ok(Self {
+            tree,
+            metadata,
+            key,
+            cipher,
+        })
+    }
+
+    /// Its block, to be written again.
+    pub(crate) fn block(&self) -> Result<Block, OpenError> {
+        let first = self.tree.documents().first();
+        let (_, block) = first
+            .and_then(|document| self.tree.find_block(document))
+            .ok_or(OpenError::NotSealed)?;
+        Block::read(block).map_err(OpenError::Metadata)
+    }
 }

@@ -147,6 +147,16 @@ impl Metadata {
         self.key_groups.groups.iter().flatten()
     }
 
+    /// The same by group; there is one where no shares are needed.
+    pub fn key_groups(&self) -> &[Vec<WrappedKey>] {
+        &self.key_groups.groups
+    }
+
+    /// How many groups have to be opened; 1 if there is one.
+    pub fn threshold(&self) -> usize {
+        self.key_groups.threshold
+    }
+
     /// What is sealed.
     pub fn rule(&self) -> &Rule {
         &self.rule
@@ -240,7 +250,7 @@ impl KeyGroups {
 }
 
 /// The kinds of keys in the order that sops lists them, with the field that names a key.
-const KEY_KINDS: [(KeyKind, &str); 7] = [
+pub(crate) const KEY_KINDS: [(KeyKind, &str); 7] = [
     (KeyKind::Kms, "arn"),
     (KeyKind::GcpKms, "resource_id"),
     (KeyKind::HcKms, "key_id"),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, EncryptOptions, Format};
+use sops::{AgeIdentities, ChangeOptions, EncryptOptions, Format};
 use zeroize::Zeroizing;
 
 use self::editor::{Editor, EditorError, Signals};
@@ -136,18 +136,18 @@ impl Subject {
                 })
                 .map_err(|error| FileError::new(path, crate::chain(&error)))
             }
-            Self::Sealed { text, identities } => sops::edit(
-                text,
-                edited,
-                format,
-                identities,
-                &Limits::default(),
-                Timestamp::now(),
-                &mut |bytes| {
+            Self::Sealed { text, identities } => {
+                let options = ChangeOptions {
+                    format,
+                    keys: identities,
+                    limits: &Limits::default(),
+                    now: Timestamp::now(),
+                };
+                sops::edit(text, edited, &options, &mut |bytes| {
                     random.fill(bytes);
-                },
-            )
-            .map_err(|error| FileError::new(path, crate::chain(&error))),
+                })
+                .map_err(|error| FileError::new(path, crate::chain(&error)))
+            }
         };
         random.check(path)?;
         sealed
