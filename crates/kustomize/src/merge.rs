@@ -70,7 +70,7 @@ impl<'s> Merge<'s> {
         let schema = self.schema_of(schema, Some(&base), Some(patch));
         match (base, patch) {
             (_, Value::Null) => Ok(None),
-            (Value::Null, patch) => self.add(schema, patch),
+            (Value::Null, patch) => self.add_field(schema, patch),
             (Value::Mapping(base), Value::Mapping(patch)) => self.map(schema, base, patch),
             (Value::Sequence(base), Value::Sequence(patch)) => match schema.merged_list() {
                 Some(list) => self.list(&list, base, Some(patch)),
@@ -104,6 +104,17 @@ impl<'s> Merge<'s> {
         }
     }
 
+    /// A field that a map of the object does not have. Where kustomize would print what a list says of itself, it is
+    /// refused.
+    fn add_field(&mut self, schema: Schema<'s>, patch: &Value) -> Result<Option<Value>, FieldProblem> {
+        if let (Value::Sequence(items), Some(_)) = (patch, schema.merged_list())
+            && items.iter().any(directive::stands_alone)
+        {
+            return Err(self.problem("there is no list that $patch could be for"));
+        }
+        self.add(schema, patch)
+    }
+
     /// A value that is only in the patch.
     fn add(&mut self, schema: Schema<'s>, patch: &Value) -> Result<Option<Value>, FieldProblem> {
         let schema = self.schema_of(schema, None, Some(patch));
@@ -123,7 +134,7 @@ impl<'s> Merge<'s> {
                 Ok(Some(added.into()))
             }
             Value::Sequence(items) => match schema.merged_list() {
-                Some(list) => self.list(&list, Vec::new(), Some(items)),
+                Some(list) => self.added_list(&list, items),
                 None => self.replacement(items),
             },
             scalar => Ok(Some(scalar.share())),
@@ -162,7 +173,7 @@ impl<'s> Merge<'s> {
         let added: Vec<&str> = directive::fields(patch).map(|(key, _)| key).collect();
         for key in added {
             if let (false, Some(value)) = (merged.contains_key(key), patch.get(key))
-                && let Some(value) = self.within(key, |merge| merge.add(schema.field(key), value))?
+                && let Some(value) = self.within(key, |merge| merge.add_field(schema.field(key), value))?
             {
                 merged.insert(key, value);
             }

@@ -283,6 +283,16 @@ impl Resource {
         self.behavior = Behavior::Create;
     }
 
+    /// Makes a map for annotations if there is none, as there would be in kustomize where it remembers something.
+    pub(crate) fn ensure_annotations(&mut self) {
+        if let Some(Value::Mapping(metadata)) = self.value.get_mut("metadata") {
+            let annotations = metadata.get_or_insert_with("annotations", || Value::Null);
+            if matches!(annotations, Value::Null) {
+                *annotations = Mapping::new().into();
+            }
+        }
+    }
+
     /// Takes an annotation out, and says whether it was there.
     pub(crate) fn remove_annotation(&mut self, key: &str) -> bool {
         let metadata = self.value.get_mut("metadata").and_then(Value::as_mapping_mut);

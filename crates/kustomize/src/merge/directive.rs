@@ -82,15 +82,20 @@ fn is_directive(key: &str) -> bool {
 /// The directive that a list has as an element of its own, and its other elements. A `$patch` beside other fields is one
 /// of that element (`determineSequenceNodePatchStrategy` of kyaml's smpdirective.go).
 pub(super) fn of_list(items: &[Value]) -> Result<(Directive, Vec<&Value>), &'static str> {
-    let alone = |item: &&Value| {
-        item.as_mapping()
-            .filter(|map| map.len() == 1)
-            .and_then(|map| map.get(PATCH))
-            .is_some()
-    };
-    let directive = match items.iter().find(alone).and_then(|item| item.get_path(&[PATCH])) {
-        None => Directive::Merge,
-        Some(value) => Directive::read(value)?,
-    };
-    Ok((directive, items.iter().filter(|item| !alone(item)).collect()))
+    let (alone, others): (Vec<&Value>, Vec<&Value>) = items.iter().partition(|item| stands_alone(item));
+    let is_directed = |item: &&Value| item.get_path(&[PATCH]).is_some();
+    match alone.as_slice() {
+        [] => Ok((Directive::Merge, others)),
+        [one] if !others.iter().any(is_directed) => match one.get_path(&[PATCH]) {
+            Some(value) => Ok((Directive::read(value)?, others)),
+            None => Ok((Directive::Merge, others)),
+        },
+        _ => Err("a $patch for the list stands beside another one"),
+    }
+}
+
+/// Whether an element of a list is nothing but a directive for the list.
+pub(super) fn stands_alone(item: &Value) -> bool {
+    item.as_mapping()
+        .is_some_and(|map| map.len() == 1 && map.contains_key(PATCH))
 }

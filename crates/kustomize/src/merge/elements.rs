@@ -85,7 +85,7 @@ impl Elements {
                     .and_then(|element| element.get_path(&[key]))
                 {
                     None => self.items.push(slot),
-                    Some(value) => wanted.push(key_text(value).unwrap_or_default()),
+                    Some(value) => wanted.push(written(value)),
                 }
             }
             let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
@@ -150,6 +150,15 @@ fn matches_fields(element: &Value, keys: &[&str], wanted: &[&str]) -> bool {
 }
 
 fn field_is(element: &Value, key: &str, wanted: &str) -> bool {
-    let text = element.get_path(&[key]).map(key_text);
-    matches!(text, Some(Ok(text)) if text == wanted)
+    element
+        .get_path(&[key])
+        .is_some_and(|field| written(field) == wanted)
+}
+
+/// The text of a field as it is written, which of null is the word.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        other => key_text(other).unwrap_or_default(),
+    }
 }

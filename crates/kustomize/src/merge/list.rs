@@ -17,39 +17,86 @@ impl<'s> Merge<'s> {
     pub(super) fn list(
         &mut self,
         list: &MergedList<'s>,
-        mut base: Vec<Value>,
+        base: Vec<Value>,
         patch: Option<&[Value]>,
     ) -> Result<Option<Value>, FieldProblem> {
-        let (directive, patch) = match patch {
+        let (directive, elements) = match patch {
             None => (Directive::Merge, Vec::new()),
             Some(items) => directive::of_list(items).map_err(|problem| self.problem(problem))?,
         };
         match directive {
-            Directive::Delete => return Ok(None),
-            Directive::Replace => base.clear(),
-            Directive::Merge => {}
+            Directive::Delete => Ok(None),
+            Directive::Replace => self.added_list(list, patch.unwrap_or_default()),
+            Directive::Merge => {
+                self.check_once(list, &elements)?;
+                self.merged(list, base, &elements)
+                    .map(|merged| Some(merged.into()))
+            }
         }
-        let merged = if list.keys.is_empty() {
-            self.scalars(base, &patch)?
-        } else if base.is_empty() {
-            let added = self.added(list, &patch)?;
-            self.elements(list, added, &[])?
-        } else {
-            self.elements(list, base, &patch)?
-        };
-        Ok(Some(merged.into()))
     }
 
-    /// The elements of a patch, where there are no others.
-    fn added(&mut self, list: &MergedList<'s>, patch: &[&Value]) -> Result<Vec<Value>, FieldProblem> {
+    /// The elements of a patch, where there are no others; kyaml merges them with themselves.
+    pub(super) fn added_list(
+        &mut self,
+        list: &MergedList<'s>,
+        items: &[Value],
+    ) -> Result<Option<Value>, FieldProblem> {
+        let (directive, elements) = directive::of_list(items).map_err(|problem| self.problem(problem))?;
+        if directive == Directive::Delete {
+            return Ok(None);
+        }
+        self.check_once(list, &elements)?;
         let mut added = Vec::new();
-        for (index, element) in patch.iter().enumerate() {
+        for (index, element) in elements.into_iter().enumerate() {
+            let is_whole = list.keys.iter().all(|key| element.get_path(&[key]).is_some());
+            if !is_whole && element.get_path(&[directive::PATCH]).and_then(Value::as_str) == Some("delete") {
+                return Err(self
+                    .problem("kustomize adds an element that is to be deleted and does not have all keys"));
+            }
             match self.within(&index.to_string(), |merge| merge.add(list.elements, element))? {
                 Some(Value::Mapping(map)) if map.is_empty() => {}
                 element => added.extend(element),
             }
         }
-        Ok(added)
+        self.merged(list, added, &[]).map(|merged| Some(merged.into()))
+    }
+
+    fn merged(
+        &mut self,
+        list: &MergedList<'s>,
+        base: Vec<Value>,
+        patch: &[&Value],
+    ) -> Result<Vec<Value>, FieldProblem> {
+        if list.keys.is_empty() {
+            self.scalars(base, patch)
+        } else {
+            self.elements(list, base, patch)
+        }
+    }
+
+    /// Refuses a patch that speaks of an element twice, or may do so, of which kustomize hears once.
+    fn check_once(&self, list: &MergedList<'s>, patch: &[&Value]) -> Result<(), FieldProblem> {
+        let mut keys: Vec<Key> = Vec::new();
+        for element in patch {
+            let mut key = Key::new();
+            for name in &list.keys {
+                key.push(match element.get_path(&[name]) {
+                    None => String::new(),
+                    Some(Value::Null) => {
+                        return Err(self.problem(format!("{name}, by which the list is merged, is null")));
+                    }
+                    Some(value) => key_text(value).map_err(|problem| self.problem(problem))?,
+                });
+            }
+            if let Some(other) = keys.iter().find(|other| united(other, &key).is_some()) {
+                let (one, other) = (key.join(","), other.join(","));
+                return Err(self.problem(format!("the patch has an element twice: {other} and {one}")));
+            }
+            if key.iter().any(|part| !part.is_empty()) {
+                keys.push(key);
+            }
+        }
+        Ok(())
     }
 
     /// The scalars of the patch, then those that only the list has, each once.

@@ -21,6 +21,9 @@ pub(crate) fn apply(patch: &Patch, place: &Place, resources: &mut Resources) -> 
                 if patch.form == Form::Any {
                     resource.remember_id();
                 }
+                if resource.remembers() {
+                    resource.ensure_annotations();
+                }
                 operations
                     .apply(resource.value_mut())
                     .map_err(|problem| place.failed(resource, problem))
@@ -108,9 +111,15 @@ fn each(
         if resource.is_deleted() {
             continue;
         }
-        resource.check_patched().map_err(|(field, problem)| {
-            place.failed(resource, crate::field_spec::FieldProblem::new(&field, problem))
-        })?;
+        resource
+            .check_patched()
+            .map_err(|(path, problem)| BuildError::Transformation {
+                file: place.file.clone(),
+                transformation: place.field.clone(),
+                object: before.to_string(),
+                path,
+                problem: problem.to_owned(),
+            })?;
         let after = resource.id();
         if after != before {
             renamed.push(after);
