@@ -31,6 +31,17 @@ pub struct Rendering {
     pub common_metadata: CommonMetadata,
     /// Whose objects they are; nobody's on the command line.
     pub owner: Option<Key>,
+    /// The form that Secrets get.
+    pub secrets: SecretForm,
+}
+
+/// In which form Secrets come out; either way nobody may see what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretForm {
+    /// As the API server stores them: `stringData` within `data`, base64 in one line.
+    Stored,
+    /// As they are written, and as kustomize prints them.
+    Written,
 }
 
 /// A folder below the root of a source, without `.`, `..` or a leading slash.
@@ -129,6 +140,7 @@ impl Rendering {
             target_namespace: spec.target_namespace.clone(),
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
             owner: Some(owner.clone()),
+            secrets: SecretForm::Stored,
         })
     }
 }
@@ -152,7 +164,10 @@ pub fn render(files: &Files<'_>, rendering: &Rendering) -> Result<Rendered, Rend
         }
     }
     for manifest in &mut manifests {
-        seal_secret(manifest)?;
+        match rendering.secrets {
+            SecretForm::Stored => seal_secret(manifest)?,
+            SecretForm::Written => hide_secret(manifest),
+        }
         add_metadata(manifest, rendering)?;
         refuse_sensitive_names(manifest)?;
     }
@@ -315,6 +330,32 @@ fn seal_secret(manifest: &mut Manifest) -> Result<(), RenderError> {
         body.insert("data", data.into());
     }
     Ok(())
+}
+
+/// Marks what a Secret holds, and leaves it as it is.
+fn hide_secret(manifest: &mut Manifest) {
+    if !manifest.object.is_secret() {
+        return;
+    }
+    let Some(body) = manifest.body.as_mapping_mut() else {
+        return;
+    };
+    for field in ["data", "stringData"] {
+        if let Some(content) = body.get_mut(field) {
+            hide(content);
+        }
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Sequence(items) => items.iter_mut().for_each(hide),
+        Value::Mapping(map) => map.iter_mut().for_each(|(_, value)| hide(value)),
+        Value::String(text) => *value = Value::Sensitive(Sensitive::string(std::mem::take(text))),
+        Value::Bool(content) => *value = Value::Sensitive(Sensitive::bool(*content)),
+        Value::Number(content) => *value = Value::Sensitive(Sensitive::number(*content)),
+        Value::Null | Value::Sensitive(_) => {}
+    }
 }
 
 fn secret_text(value: Value) -> Option<Zeroizing<String>> {
@@ -490,6 +531,14 @@ mod tests {
 
     /// Renders files that are written to a folder of their own.
     fn rendered(files: &[(&str, &str)], folder: &str) -> Result<Rendered, RenderError> {
+        rendered_as(files, folder, SecretForm::Stored)
+    }
+
+    fn rendered_as(
+        files: &[(&str, &str)],
+        folder: &str,
+        secrets: SecretForm,
+    ) -> Result<Rendered, RenderError> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -502,8 +551,28 @@ mod tests {
             target_namespace: None,
             common_metadata: CommonMetadata::default(),
             owner: Some(Key::new("default", "web").unwrap()),
+            secrets,
         };
         render(&Files::new(&tree, &keys).unwrap(), &rendering)
+    }
+
+    #[test]
+    fn secrets_can_stay_as_they_are_written() {
+        let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}, \
+            data: {a: \"aHVu\\ndGVyMg==\", b: no base64, c: 1}, stringData: {d: hunter2, e: {f: [hunter2]}}}";
+        let rendered = rendered_as(&[("a.yaml", secret)], "", SecretForm::Written).unwrap();
+        let body = rendered.manifests()[0].body();
+        let masked = to_yaml_masked(body);
+        assert!(
+            !masked.contains("hunter2") && !masked.contains("aHVu") && !masked.contains("base64"),
+            "{masked}"
+        );
+        let shown = manifest_yaml::to_yaml_exposed(body);
+        assert!(
+            shown.contains("stringData") && shown.contains("aHVu\n") && shown.contains("b: no base64"),
+            "{}",
+            *shown
+        );
     }
 
     const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";

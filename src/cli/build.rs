@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{CommandError, Console, Exit, read_secret_file};
 use crate::api::CommonMetadata;
 use crate::files::{Files, Keys, Tree};
-use crate::render::{Folder, Rendering, render};
+use crate::render::{Folder, Rendering, SecretForm, render};
 
 #[derive(Args)]
 #[command(after_help = "Example: fluxops build clusters/home --age-key-file ~/keys.txt")]
@@ -40,6 +40,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         target_namespace: None,
         common_metadata: CommonMetadata::default(),
         owner: None,
+        secrets: SecretForm::Written,
     };
     let tree = Tree::folder(&root);
     let files = Files::new(&tree, &keys).map_err(CommandError::unusable)?;
@@ -59,7 +60,8 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     Ok(Exit::Success)
 }
 
-/// The root that paths may not leave, and the folder below it: in a Git work tree its top, as in the cluster.
+/// The root that paths may not leave, and the folder below it: in a Git work tree its top, as in the cluster; elsewhere
+/// the current folder, if the folder is below that.
 fn root_and_folder(directory: &Path) -> Result<(PathBuf, String), CommandError> {
     let directory = directory.canonicalize().map_err(|error| {
         CommandError::new(
@@ -67,10 +69,13 @@ fn root_and_folder(directory: &Path) -> Result<(PathBuf, String), CommandError> 
             format!("failed to open {}: {error}", directory.display()),
         )
     })?;
-    let root = directory
-        .ancestors()
-        .find(|above| above.join(".git").exists())
-        .unwrap_or(&directory);
+    let current = std::env::current_dir().and_then(|current| current.canonicalize());
+    let work_tree = directory.ancestors().find(|above| above.join(".git").exists());
+    let root = match (work_tree, &current) {
+        (Some(top), _) => top,
+        (None, Ok(current)) if directory.starts_with(current) => current,
+        (None, _) => &directory,
+    };
     let folder = directory.strip_prefix(root).unwrap_or(Path::new(""));
     Ok((root.to_owned(), folder.to_string_lossy().into_owned()))
 }
