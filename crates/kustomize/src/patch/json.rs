@@ -83,15 +83,19 @@ impl JsonPatch {
     pub(super) fn apply(&self, object: &mut Mapping) -> Result<(), FieldProblem> {
         let mut root = Value::Mapping(std::mem::take(object));
         let mut copied = 0;
-        for operation in &self.0 {
-            operation.run(&mut root, &mut copied)?;
+        let run = self
+            .0
+            .iter()
+            .try_for_each(|operation| operation.run(&mut root, &mut copied));
+        // Whatever happened, it is an object that the error will name.
+        if let Value::Mapping(patched) = root {
+            *object = patched;
         }
-        let Value::Mapping(mut patched) = root else {
-            return Err(FieldProblem::new("", "the object is no longer a map"));
-        };
-        check_annotations(&mut patched)?;
-        *object = patched;
-        Ok(())
+        run?;
+        if object.is_empty() {
+            return Err(FieldProblem::new("", "the patch leaves no object"));
+        }
+        check_annotations(object)
     }
 }
 
@@ -305,7 +309,7 @@ fn count(value: &Value) -> usize {
 }
 
 /// Refuses annotations that kustomize would spell otherwise than they are written.
-fn check_annotations(object: &mut Mapping) -> Result<(), FieldProblem> {
+fn check_annotations(object: &Mapping) -> Result<(), FieldProblem> {
     let metadata = object.get("metadata").and_then(Value::as_mapping);
     let annotations = metadata.and_then(|metadata| metadata.get("annotations")?.as_mapping());
     for (key, value) in annotations.into_iter().flat_map(Mapping::iter) {

@@ -174,3 +174,38 @@ fn long_lines_of_env_files() {
     assert!(chain(&ours.unwrap_err()).contains("line 1 is too long"));
     assert!(theirs[0].get("data").is_none());
 }
+
+/// A few lines of operations can double an object again and again, or make it deep.
+#[test]
+fn of_json_patches() {
+    let refused = |operations: String| {
+        let tree = MemoryTree::new([
+            (
+                "kustomization.yaml",
+                "resources: [a.yaml]\npatches: [{path: p.yaml, target: {name: a}}]",
+            ),
+            (
+                "a.yaml",
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {a: {x: [1, 2, 3]}}}",
+            ),
+            ("p.yaml", &operations),
+        ]);
+        chain(&build(&tree, "").unwrap_err())
+    };
+    let doubling: Vec<String> = (0..30)
+        .map(|index| format!("- {{op: copy, from: /data, path: /data/{index}}}\n"))
+        .collect();
+    let error = refused(doubling.concat());
+    assert!(
+        error.contains("the patch copies more than 100000 values"),
+        "{error}"
+    );
+    let deepening: String = (0..200)
+        .map(|_| {
+            "- {op: add, path: /new, value: {}}\n- {op: move, from: /data, path: /new/data}\n\
+             - {op: move, from: /new, path: /data}\n"
+        })
+        .collect();
+    let error = refused(deepening);
+    assert!(error.contains("the object would be deeper than 100"), "{error}");
+}

@@ -304,3 +304,71 @@ fn kustomization_files_are_not_sealed() {
         "{error}"
     );
 }
+
+/// Patches carry them along, wherever they are sealed: in the object or in the patch.
+#[test]
+fn survive_patches() {
+    let tree = MemoryTree::new([
+        (
+            "kustomization.yaml",
+            "resources: [a.yaml]\n\
+             patches:\n\
+             - path: p.yaml\n\
+             - target: {kind: ConfigMap}\n  \
+               patch: '[{\"op\": \"copy\", \"from\": \"/data/a\", \"path\": \"/data/b\"}, {\"op\": \"move\", \"from\": \"/data/a\", \"path\": \"/data/c\"}]'\n",
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker, z: hunter2-marker}}",
+        ),
+        (
+            "p.yaml",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {p: hunter2-marker, z: null}}",
+        ),
+    ])
+    .seal("a.yaml")
+    .seal("p.yaml");
+    let objects = build(&tree, "").unwrap();
+    let masked: String = objects.iter().map(to_yaml_masked).collect();
+    let shown: String = objects
+        .iter()
+        .map(|object| to_yaml_exposed(object).to_string())
+        .collect();
+    assert!(!masked.contains(MARKER), "{masked}");
+    assert_eq!(shown.matches(MARKER).count(), 3, "{shown}");
+}
+
+/// Neither a test nor the key of a list may tell what one is.
+#[test]
+fn are_not_read_by_patches() {
+    let object = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: hunter2-marker}}";
+    let widget =
+        "{apiVersion: v1, kind: Widget, metadata: {name: c}, sealed: [{name: hunter2-marker}, {name: b}]}";
+    let schema = "definitions: {w: {x-kubernetes-group-version-kind: [{version: v1, kind: Widget}], properties: {sealed: \
+                  {type: array, x-kubernetes-patch-merge-key: name, x-kubernetes-patch-strategy: merge}}}}";
+    for (sealed, patch, expected) in [
+        (
+            object,
+            "patches: [{target: {name: c}, patch: '[{\"op\": \"test\", \"path\": \"/data/a\", \"value\": \"hunter\"}]'}]",
+            "the test would read a sensitive scalar",
+        ),
+        (
+            widget,
+            "openapi: {path: schema.yaml}\npatches: [{patch: '{apiVersion: v1, kind: Widget, metadata: {name: c}, sealed: [{name: b, x: y}]}'}]",
+            "is sealed, and has to be read",
+        ),
+    ] {
+        let tree = MemoryTree::new([
+            (
+                "kustomization.yaml",
+                format!("resources: [a.yaml]\n{patch}").as_str(),
+            ),
+            ("a.yaml", sealed),
+            ("schema.yaml", schema),
+        ])
+        .seal("a.yaml");
+        let error = chain(&build(&tree, "").unwrap_err());
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains(MARKER), "{error}");
+    }
+}
