@@ -5,6 +5,7 @@
 mod event;
 mod finish;
 mod message;
+mod notice;
 mod once;
 mod order;
 mod report;
@@ -31,6 +32,8 @@ use crate::reconcile::{Context, Trigger};
 use crate::store::{Definition, Definitions, InvalidDefinition, Store};
 use crate::verify::VerifiedRevision;
 
+pub use notice::REFERENCE_POLL;
+use notice::notice;
 pub use once::FLUSH_TIMEOUT;
 use order::source_of;
 use report::Reporter;
@@ -91,6 +94,7 @@ impl Controller {
             let (notifications, stop) = (self.notifications.clone(), stop.clone());
             async move { notifications.run(stop).await }
         });
+        let mut referenced = notice(&self.context, stop.clone());
         loop {
             self.start_due();
             // Only a single run prints them.
@@ -101,6 +105,7 @@ impl Controller {
                 () = stop.cancelled() => break,
                 Some(finished) = self.running.join_next_with_id() => self.finish(finished).await,
                 Some(change) = changes.recv() => self.take(change).await,
+                Some(names) = referenced.recv() => self.take_referenced(names).await,
                 () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
             }
         }

@@ -1,6 +1,7 @@
 //! The pipeline, once: which commit, who signed it, what it says, what would change, what changed.
 
 mod failure;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, InventoryEntry, Remedy};
+use crate::api::{DeliverySpec, DeliveryStatus, InventoryEntry, Remedy};
 use crate::apply::{self, Change};
 pub use crate::audit::Trigger;
 use crate::audit::{AuditLog, Event, Subject};
@@ -21,12 +22,12 @@ use crate::notify::Step;
 use crate::observe::observe;
 use crate::plan::{EmptySource, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
-use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
 use crate::store::{Definition, Status, Store, text};
-use crate::verify::{Policy, VerifiedRevision, facts, verify};
+use crate::verify::VerifiedRevision;
 use crate::{health, name};
 
 pub use failure::Failure;
+pub use source::{Held, Sourced, reconcile_source};
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
 pub const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,93 +59,6 @@ pub struct Delivered {
     pub inventory: Option<Vec<InventoryEntry>>,
 }
 
-/// Brings a source's newest revision here and verifies it.
-pub async fn reconcile_source(
-    context: &Context,
-    source: &Definition<GitSourceSpec, GitSourceStatus>,
-    trigger: Trigger,
-) -> Result<Arc<VerifiedRevision>, Failure> {
-    let Definition { key, spec, .. } = source;
-    let home = match &context.store {
-        Store::InCluster(_) => Home::Cluster,
-        Store::Folder(_) => Home::ConfigFile,
-    };
-    let url = GitUrl::parse(&spec.url, home)
-        .map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error, Remedy::Change))?;
-    let credentials = match &spec.secret_ref {
-        Some(reference) => {
-            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
-            Credentials::from_secret(&url, data)?
-        }
-        None => Credentials::anonymous(),
-    };
-    let proxy = match &spec.proxy_secret_ref {
-        Some(reference) => {
-            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
-            Some(Proxy::from_secret(data)?)
-        }
-        None => None,
-    };
-    // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
-    let material = match &spec.verify.trust_ref {
-        Some(reference) => Some(
-            context
-                .store
-                .trust(reference.kind, &sibling(key, &reference.name)?)
-                .await?,
-        ),
-        None => None,
-    };
-    let policy = Policy::new(spec.verify.mode, material.as_ref())?;
-
-    let timeout = spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0);
-    let reference = spec.reference.clone();
-    let state_dir = context.state_dir.clone();
-    let subject = |commit| Subject {
-        object: ObjectName {
-            kind: Kind::GitSource,
-            key: key.clone(),
-        },
-        trigger,
-        commit,
-        signer: None,
-    };
-    let ready = source.status.conditions.get(crate::api::ConditionType::Ready);
-    let fetched = source::fetch(Fetch {
-        url,
-        reference,
-        credentials,
-        proxy,
-        timeout,
-        state_dir,
-    });
-    let revision = fetched.await.map_err(|error| {
-        let is_refusal = error.is_refusal();
-        let failure = Failure::from(error);
-        if is_refusal {
-            refused(context, subject(None), &failure, ready);
-        }
-        failure
-    })?;
-
-    let verified = tokio::task::spawn_blocking(move || {
-        verify(&revision, &policy, Timestamp::now()).map_err(|error| Box::new((error, facts(&revision))))
-    });
-    let verified = verified
-        .await
-        .map_err(|error| Failure::internal(Step::Verify, &error))?;
-    verified.map(Arc::new).map_err(|refusal| {
-        let (error, commit) = *refusal;
-        let id = commit.id.clone();
-        let failure = Failure {
-            commit: Some(Box::new(commit)),
-            ..Failure::from(error)
-        };
-        refused(context, subject(Some(id)), &failure, ready);
-        failure
-    })
-}
-
 /// Applies a Delivery's folder of a verified revision.
 pub async fn reconcile_delivery(
     context: &Context,
@@ -157,6 +71,7 @@ pub async fn reconcile_delivery(
         changes: Vec::new(),
         inventory: None,
     };
+    context.store.forget_references(&delivery_name(&delivery.key));
     let deadline = Instant::now() + delivery_timeout(&delivery.spec);
     let run = run(context, delivery, revision, trigger, deadline, &mut delivered);
     if let Err(failure) = run.await {
@@ -271,7 +186,10 @@ async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys,
         .and_then(|decryption| decryption.secret_ref.as_ref());
     match (reference, &context.age_keys) {
         (Some(reference), _) => {
-            let data = context.store.secret(&sibling(key, &reference.name)?).await?;
+            let data = context
+                .store
+                .secret(&delivery_name(key), &sibling(key, &reference.name)?)
+                .await?;
             let names = data.keys().filter(|name| name.ends_with(".agekey"));
             let texts: Vec<&str> = names.filter_map(|name| text(&data, name)).collect();
             Ok(Keys::parse(texts)?)
@@ -337,10 +255,7 @@ pub async fn prune_all(
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let plan = plan(nothing, &former, Prune::Stale, EmptySource::Allowed)?;
     let subject = Subject {
-        object: ObjectName {
-            kind: Kind::Delivery,
-            key: key.clone(),
-        },
+        object: delivery_name(key),
         trigger: Trigger::Deletion,
         commit: None,
         signer: None,
@@ -377,10 +292,7 @@ pub fn leave_behind(
     let failure = Failure::said(Step::Apply, "ServiceAccountNotFound", message, Remedy::Change);
     let event = Event::Refused {
         subject: Subject {
-            object: ObjectName {
-                kind: Kind::Delivery,
-                key: delivery.key.clone(),
-            },
+            object: delivery_name(&delivery.key),
             trigger: Trigger::Deletion,
             commit: None,
             signer: None,
@@ -406,10 +318,7 @@ fn delivery_timeout(spec: &DeliverySpec) -> Duration {
 
 fn subject(key: &Key, revision: &VerifiedRevision, trigger: Trigger) -> Subject {
     Subject {
-        object: ObjectName {
-            kind: Kind::Delivery,
-            key: key.clone(),
-        },
+        object: delivery_name(key),
         trigger,
         commit: Some(revision.commit().id.clone()),
         signer: Some(revision.verification().to_string()),
@@ -429,6 +338,13 @@ fn refused(context: &Context, subject: Subject, failure: &Failure, ready: Option
     };
     if let Err(error) = context.audit.note(event, Timestamp::now()) {
         tracing::error!(error = %crate::chain(&error), "a refusal could not be recorded");
+    }
+}
+
+fn delivery_name(key: &Key) -> ObjectName {
+    ObjectName {
+        kind: Kind::Delivery,
+        key: key.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ mod definition;
 mod folder;
 mod in_cluster;
 mod inventory;
+mod references;
 
 use std::collections::BTreeMap;
 
@@ -123,26 +124,40 @@ impl Status<'_> {
 }
 
 impl Store {
-    /// The data of a Secret.
-    pub async fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
+    /// The data of a Secret, read for one of our objects.
+    pub async fn secret(&self, reader: &ObjectName, key: &Key) -> Result<SecretData, StoreError> {
         match self {
-            Self::InCluster(store) => store.secret(key).await,
+            Self::InCluster(store) => store.secret(reader, key).await,
             Self::Folder(folder) => folder.secret(key),
         }
     }
 
-    /// Trusted keys, by file name.
-    pub async fn trust(&self, kind: TrustKind, key: &Key) -> Result<TrustMaterial, StoreError> {
+    /// Trusted keys, by file name, read for one of our objects.
+    pub async fn trust(
+        &self,
+        reader: &ObjectName,
+        kind: TrustKind,
+        key: &Key,
+    ) -> Result<TrustMaterial, StoreError> {
         match (self, kind) {
             (_, TrustKind::Secret) => {
-                let data = self.secret(key).await?;
+                let data = self.secret(reader, key).await?;
                 Ok(data
                     .iter()
                     .map(|(name, bytes)| (name.clone(), bytes.to_vec()))
                     .collect())
             }
-            (Self::InCluster(store), TrustKind::ConfigMap) => store.config_map(key).await,
+            (Self::InCluster(store), TrustKind::ConfigMap) => store.config_map(reader, key).await,
             (Self::Folder(folder), TrustKind::ConfigMap) => folder.config_map(key),
+        }
+    }
+
+    /// Forgets what was read for an object: it is gone, or reads anew.
+    pub fn forget_references(&self, reader: &ObjectName) {
+        match self {
+            Self::InCluster(store) => store.forget_references(reader),
+            // Documents do not change while the process runs.
+            Self::Folder(_) => {}
         }
     }
 

@@ -52,12 +52,13 @@ pub enum PolicyError {
 /// ```
 /// Putting one together does not compile:
 /// ```compile_fail,E0451
-/// use fluxops::{files::Tree, verify::{CommitFacts, Verification, VerifiedRevision}};
-/// fn forged(commit: CommitFacts, tree: Tree) -> VerifiedRevision {
-///     VerifiedRevision { commit, tree, verification: Verification::Waived }
+/// use fluxops::{files::Tree, source::Revision, verify::{CommitFacts, Verification, VerifiedRevision}};
+/// fn forged(revision: Revision, commit: CommitFacts, tree: Tree) -> VerifiedRevision {
+///     VerifiedRevision { revision, commit, tree, verification: Verification::Waived }
 /// }
 /// ```
 pub struct VerifiedRevision {
+    revision: Revision,
     commit: CommitFacts,
     tree: Tree,
     verification: Verification,
@@ -170,6 +171,7 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
         refusal: Refusal::from(error),
     })?;
     Ok(VerifiedRevision {
+        revision: revision.clone(),
         commit: facts_of(revision, &commit),
         tree: Tree::git(revision.mirror().clone(), commit.tree),
         verification,
@@ -238,6 +240,11 @@ fn read(objects: &Objects, id: Oid) -> Result<(ObjectId, Vec<u8>), VerifyError> 
 }
 
 impl VerifiedRevision {
+    /// Holds it against a policy once more: keys are revoked, and expire.
+    pub fn verify_again(&self, policy: &Policy, now: Timestamp) -> Result<Self, VerifyError> {
+        verify(&self.revision, policy, now)
+    }
+
     /// `main@sha1:<id>`, as Flux writes it.
     pub fn name(&self) -> &str {
         &self.commit.revision

@@ -4,6 +4,7 @@
     reason = "the lock of the log is a file; nothing secret is in it"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::{
     ActionRecord, ChainBreak, Ending, Event, Intended, Intent, MAX_FILE_BYTES, MAX_LINE_BYTES, Record,
     SCHEMA, Subject,
 };
+use crate::name::ObjectName;
 use crate::plan::Plan;
 
 /// The file whose lock says that a process writes the log.
@@ -73,6 +75,8 @@ struct State {
     sequence: u64,
     /// Its hash.
     head: String,
+    /// The digest of the trust material that each source was last verified with.
+    trust: BTreeMap<ObjectName, String>,
     /// From which length on the file is set aside, in bytes.
     rotate_at: u64,
 }
@@ -92,12 +96,14 @@ impl AuditLog {
         let Chain {
             verified,
             open_intents,
+            trust,
         } = scan(directory).map_err(AuditError::Broken)?;
         let file = CurrentFile::open(directory)?;
         let mut state = State {
             file,
             sequence: verified.records,
             head: verified.head,
+            trust,
             rotate_at,
         };
         if let Some(torn) = verified.torn_tail {
@@ -154,6 +160,24 @@ impl AuditLog {
             actions,
         };
         self.state().append(event, now).map(drop)
+    }
+
+    /// Records the trust material that a source is verified with from now on, unless it is what its last record says.
+    /// It is on disk when this returns; material that is not must not be used.
+    pub fn trust(&self, subject: Subject, digest: String, now: Timestamp) -> Result<(), AuditError> {
+        let mut state = self.state();
+        if state.trust.get(&subject.object) == Some(&digest) {
+            return Ok(());
+        }
+        let source = subject.object.clone();
+        let event = Event::TrustChanged {
+            subject,
+            digest: digest.clone(),
+        };
+        state.append(event, now)?;
+        tracing::info!(object = %source, digest, "the trust material is another one than before");
+        state.trust.insert(source, digest);
+        Ok(())
     }
 
     /// Records something that is neither an intent nor its outcome.

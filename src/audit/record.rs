@@ -51,7 +51,7 @@ pub enum Trigger {
     Retry,
     /// Its source has a new revision.
     Revision,
-    /// Its spec changed, or something it depends on became ready.
+    /// Its spec changed, or something it refers to, or something it depends on became ready.
     Change,
     /// Somebody asked.
     Request,
@@ -144,11 +144,11 @@ pub enum Event {
         /// Why, in a sentence without secrets.
         message: String,
     },
-    /// The trust material of a source is another one than before.
+    /// A source is verified with other trust material than before from here on.
     TrustChanged {
         /// The source.
         subject: Subject,
-        /// The digest of the material.
+        /// The digest of the material: `sha256:` and 64 hexadecimal digits.
         digest: String,
     },
     /// The line before was cut off when its process died.

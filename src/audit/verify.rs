@@ -1,6 +1,6 @@
 //! Reading the log, and checking that nobody changed it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file::files;
 use super::line::{BadLine, GENESIS, from_line, sha256};
 use super::{Event, MAX_LINE_BYTES, Record};
+use crate::name::ObjectName;
 
 /// What an unbroken chain amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +72,13 @@ pub enum ChainBreak {
     },
 }
 
-/// A chain, and what its last writer left undone.
+/// A chain, what its last writer left undone, and what the next one has to know.
 pub(super) struct Chain {
     pub(super) verified: Verified,
     /// The numbers of intents without an outcome.
     pub(super) open_intents: BTreeSet<u64>,
+    /// The digest of the trust material that each source was last verified with.
+    pub(super) trust: BTreeMap<ObjectName, String>,
 }
 
 /// A line with its place.
@@ -100,17 +103,20 @@ pub fn verify_chain(path: &Path) -> Result<Verified, ChainBreak> {
     scan(path).map(|chain| chain.verified)
 }
 
-/// Checks a chain, and finds the intents that are open at its end.
+/// Checks a chain, and finds the intents that are open at its end and the trust material in use.
 pub(super) fn scan(path: &Path) -> Result<Chain, ChainBreak> {
     let mut open_intents = BTreeSet::new();
+    let mut trust = BTreeMap::new();
     let verified = walk(path, |record| match record.event {
         Event::Intent { .. } => drop(open_intents.insert(record.sequence)),
         Event::Outcome { intent, .. } | Event::Interrupted { intent } => drop(open_intents.remove(&intent)),
-        Event::Started { .. } | Event::Refused { .. } | Event::TrustChanged { .. } | Event::Torn { .. } => {}
+        Event::TrustChanged { subject, digest } => drop(trust.insert(subject.object, digest)),
+        Event::Started { .. } | Event::Refused { .. } | Event::Torn { .. } => {}
     })?;
     Ok(Chain {
         verified,
         open_intents,
+        trust,
     })
 }
 

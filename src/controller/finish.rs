@@ -12,7 +12,7 @@ use super::work::{Farewell, Finished, Work, not_delivered};
 use super::{Controller, DeliveryDefinition, SourceDefinition, schedule};
 use crate::api::{ConditionType, Remedy};
 use crate::name::{Key, Kind, ObjectName};
-use crate::reconcile::{Delivered, Failure, Trigger};
+use crate::reconcile::{Delivered, Failure, Held, Sourced, Trigger};
 use crate::store::Deletion;
 use crate::verify::VerifiedRevision;
 
@@ -69,8 +69,8 @@ impl Controller {
         let took = started.elapsed();
         self.schedule.finished(&name);
         match work {
-            Work::Source { ran, result } => {
-                self.finish_source(&name, trigger, took, ran, result).await;
+            Work::Source { ran, sourced } => {
+                self.finish_source(&name, trigger, took, ran, sourced).await;
             }
             Work::Delivery {
                 ran,
@@ -90,7 +90,7 @@ impl Controller {
         trigger: Trigger,
         took: Duration,
         mut ran: SourceDefinition,
-        result: Result<Arc<VerifiedRevision>, Failure>,
+        sourced: Sourced,
     ) {
         // What came of an object that is gone, or of one that another replaced, is of no use to anybody.
         let Some(current) = self.definitions.sources.get(&name.key) else {
@@ -100,6 +100,10 @@ impl Controller {
             return;
         }
         ran.status.clone_from(&current.status);
+        let Sourced { result, held } = sourced;
+        if held == Held::Withdrawn {
+            self.revisions.remove(&name.key);
+        }
         let interval = ran.spec.interval.duration();
         let ending = Ending::of(&result);
         let is_new = match &result {

@@ -56,18 +56,19 @@ impl Controller {
             Beginning::Again
         };
         let ran = source.clone();
+        let held = self.revisions.get(&name.key).cloned();
         let context = Arc::clone(&self.context);
         let started = Instant::now();
         self.spawn(name.clone(), async move {
             if beginning == Beginning::New {
                 announce(&context, &name, Status::GitSource(&ran.status)).await;
             }
-            let result = reconcile_source(&context, &ran, trigger).await;
+            let sourced = reconcile_source(&context, &ran, held, trigger).await;
             Finished {
                 name,
                 trigger,
                 started,
-                work: Work::Source { ran, result },
+                work: Work::Source { ran, sourced },
             }
         });
     }

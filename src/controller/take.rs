@@ -32,6 +32,7 @@ impl Controller {
         self.definitions.remove(name);
         self.schedule.forget(name);
         self.failures.remove(name);
+        self.context.store.forget_references(name);
         match name.kind {
             Kind::GitSource => drop(self.revisions.remove(&name.key)),
             Kind::Notifier => {
@@ -80,12 +81,17 @@ impl Controller {
             return;
         };
         let spec = definition.spec.clone();
+        let name = ObjectName {
+            kind: Kind::Notifier,
+            key: key.clone(),
+        };
+        self.context.store.forget_references(&name);
         let secret = match spec
             .secret_ref
             .as_ref()
             .map(|reference| Key::new(&key.namespace, &reference.name))
         {
-            Some(Ok(secret)) => match self.context.store.secret(&secret).await {
+            Some(Ok(secret)) => match self.context.store.secret(&name, &secret).await {
                 Ok(data) => Some(data),
                 Err(error) => {
                     tracing::error!(notifier = %key, error = %crate::chain(&error), "the notifier waits for its Secret");

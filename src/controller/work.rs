@@ -8,7 +8,7 @@ use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::DeletionPolicy;
 use crate::name::{Key, ObjectName};
 use crate::reconcile::{
-    Context, Delivered, Failure, Trigger, account, leave_behind, prune_all, reconcile_delivery,
+    Context, Delivered, Failure, Sourced, Trigger, account, leave_behind, prune_all, reconcile_delivery,
 };
 use crate::store::{Deletion, Finalizer, Status, Store};
 use crate::verify::VerifiedRevision;
@@ -28,7 +28,7 @@ pub(super) enum Work {
         /// The source.
         ran: SourceDefinition,
         /// What came of it.
-        result: Result<Arc<VerifiedRevision>, Failure>,
+        sourced: Sourced,
     },
     /// A Delivery was applied.
     Delivery {

@@ -1,25 +1,32 @@
 //! The home of custom resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::references::{Reference, ReferenceKind, References, Version};
 use super::{Status, StoreError};
 use crate::api::{Conditions, GROUP, SecretData, VERSION};
-use crate::cluster::{Actor, Cluster, ClusterError, Resource, Scope};
+use crate::cluster::{Actor, Cluster, ClusterError, Metadata, Resource, Scope, Session};
 use crate::name::{FINALIZER, Key, Kind, ObjectName, ObjectRef};
 use crate::verify::TrustMaterial;
 
 /// Custom resources in a cluster.
 pub struct InCluster {
     cluster: Cluster,
+    references: References,
 }
+
+/// How many of the objects that were read are looked at at a time.
+const CONCURRENCY: usize = 4;
 
 #[derive(Deserialize)]
 struct SecretReply {
+    metadata: Metadata,
     #[serde(default)]
     data: BTreeMap<String, Zeroizing<String>>,
 }
@@ -27,6 +34,7 @@ struct SecretReply {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigMapReply {
+    metadata: Metadata,
     #[serde(default)]
     data: BTreeMap<String, String>,
 }
@@ -34,7 +42,10 @@ struct ConfigMapReply {
 impl InCluster {
     /// The custom resources of a cluster.
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster }
+        Self {
+            cluster,
+            references: References::default(),
+        }
     }
 
     /// Whether a service account is there.
@@ -46,37 +57,42 @@ impl InCluster {
         Ok(found.is_some())
     }
 
-    /// Reads a Secret that fluxops itself needs. The connection is closed with its buffers afterwards.
-    pub(super) async fn secret(&self, key: &Key) -> Result<SecretData, StoreError> {
+    /// Reads a Secret that fluxops itself needs, for one of our objects. The connection is closed with its buffers
+    /// afterwards.
+    pub(super) async fn secret(&self, reader: &ObjectName, key: &Key) -> Result<SecretData, StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("read the Secret", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let reply: Option<SecretReply> = session
             .read(&core("Secret", key), &resource("secrets"))
             .await
             .map_err(failed)?;
-        let reply = reply.ok_or_else(|| StoreError::NotFound {
+        let metadata = reply.as_ref().map(|reply| &reply.metadata);
+        self.note(reader, ReferenceKind::Secret, key, metadata);
+        let missing = || StoreError::NotFound {
             kind: "Secret",
             key: key.clone(),
-        })?;
-        let decoded = reply.data.into_iter().map(|(name, text)| {
+        };
+        let decoded = reply.ok_or_else(missing)?.data.into_iter().map(|(name, text)| {
             let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new);
-            bytes
-                .map(|bytes| (name, bytes))
-                .map_err(|_| StoreError::NotFound {
-                    kind: "Secret",
-                    key: key.clone(),
-                })
+            bytes.map(|bytes| (name, bytes)).map_err(|_| missing())
         });
         decoded.collect()
     }
 
-    pub(super) async fn config_map(&self, key: &Key) -> Result<TrustMaterial, StoreError> {
+    /// Reads a `ConfigMap`, for one of our objects.
+    pub(super) async fn config_map(
+        &self,
+        reader: &ObjectName,
+        key: &Key,
+    ) -> Result<TrustMaterial, StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("read the ConfigMap", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let reply: Option<ConfigMapReply> = session
             .read(&core("ConfigMap", key), &resource("configmaps"))
             .await
             .map_err(failed)?;
+        let metadata = reply.as_ref().map(|reply| &reply.metadata);
+        self.note(reader, ReferenceKind::ConfigMap, key, metadata);
         let reply = reply.ok_or_else(|| StoreError::NotFound {
             kind: "ConfigMap",
             key: key.clone(),
@@ -86,6 +102,36 @@ impl InCluster {
             .into_iter()
             .map(|(name, text)| (name, text.into_bytes()))
             .collect())
+    }
+
+    fn note(&self, reader: &ObjectName, kind: ReferenceKind, key: &Key, metadata: Option<&Metadata>) {
+        let key = key.clone();
+        self.references
+            .note(reader, Reference { kind, key }, version(metadata));
+    }
+
+    /// Forgets what was read for an object: it is gone, or reads anew.
+    pub(super) fn forget_references(&self, reader: &ObjectName) {
+        self.references.forget(reader);
+    }
+
+    /// Those for whom a Secret or `ConfigMap` was read that is another now, by its metadata alone. What cannot be looked
+    /// at is taken for unchanged, until it can be.
+    pub async fn changed_references(&self) -> BTreeSet<ObjectName> {
+        let all = self.references.all();
+        if all.is_empty() {
+            return BTreeSet::new();
+        }
+        let Ok(session) = self.cluster.session(Actor::Itself) else {
+            return BTreeSet::new();
+        };
+        let looks = all.into_iter().map(|reference| look(&session, reference));
+        let now: BTreeMap<Reference, Version> = stream::iter(looks)
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        self.references.changed(&now)
     }
 
     pub(super) async fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
@@ -149,6 +195,26 @@ impl InCluster {
         let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
         session.merge(&object, &resource, &patch).await.map_err(failed)
     }
+}
+
+/// In which state an object is that is referred to; nothing if that cannot be found out.
+async fn look(session: &Session, reference: Reference) -> Option<(Reference, Version)> {
+    let (kind, plural) = match reference.kind {
+        ReferenceKind::Secret => ("Secret", "secrets"),
+        ReferenceKind::ConfigMap => ("ConfigMap", "configmaps"),
+    };
+    let metadata = session
+        .metadata(&core(kind, &reference.key), &resource(plural))
+        .await;
+    let version = version(metadata.ok()?.as_ref());
+    Some((reference, version))
+}
+
+fn version(metadata: Option<&Metadata>) -> Version {
+    metadata.map_or(Version::Absent, |metadata| Version::Present {
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+    })
 }
 
 /// Whether our finalizer is on an object.

@@ -72,6 +72,11 @@ impl Installed {
         format!("{}/{fault}/apps.git", self.git.url.trim_end_matches('/'))
     }
 
+    /// Ends the Git server.
+    pub(crate) fn stop_git(&mut self) {
+        self.git.stop();
+    }
+
     /// How many requests the Git server has seen.
     pub(crate) fn git_requests(&self) -> usize {
         let log = fs::read_to_string(self.world.folder().join("git.log"));

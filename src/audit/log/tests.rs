@@ -404,3 +404,41 @@ proptest! {
         prop_assert_eq!(verify_chain(&directory.0).unwrap().head, head);
     }
 }
+
+#[test]
+fn trust_material_is_recorded_when_it_is_another_than_before_even_before_a_restart() {
+    let directory = Directory::new();
+    let subject = |name: &str| Subject {
+        object: ObjectName {
+            kind: Kind::GitSource,
+            key: Key::new("apps", name).unwrap(),
+        },
+        trigger: Trigger::Start,
+        commit: None,
+        signer: None,
+    };
+    let recorded = || -> Vec<(String, String)> {
+        let records = read(&directory.0).unwrap().into_iter();
+        records
+            .filter_map(|record| match record.event {
+                Event::TrustChanged { subject, digest } => Some((subject.object.key.name, digest)),
+                _ => None,
+            })
+            .collect()
+    };
+    let trust = |log: &AuditLog, name: &str, digest: &str| {
+        log.trust(subject(name), digest.to_owned(), NOW).unwrap();
+    };
+    let log = directory.open();
+    trust(&log, "one", "a");
+    trust(&log, "one", "a");
+    trust(&log, "two", "a");
+    drop(log);
+    let log = directory.open();
+    trust(&log, "one", "a");
+    trust(&log, "one", "b");
+    trust(&log, "one", "a");
+    let expected = [("one", "a"), ("two", "a"), ("one", "b"), ("one", "a")];
+    let expected = expected.map(|(name, digest)| (name.to_owned(), digest.to_owned()));
+    assert_eq!(recorded(), expected);
+}

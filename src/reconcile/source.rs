@@ -1,0 +1,299 @@
+//! Which commit, and who signed it.
+
+use std::sync::Arc;
+
+use git_signature::Refusal;
+use jiff::Timestamp;
+use ring::digest::{Context as Digest, SHA256};
+
+use super::{Context, Failure, Trigger, refused, sibling};
+use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy};
+use crate::audit::Subject;
+use crate::name::{Kind, ObjectName};
+use crate::notify::Step;
+use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
+use crate::store::{Definition, Store};
+use crate::verify::{Policy, TrustMaterial, VerifiedRevision, VerifyError, facts, verify};
+
+/// What came of a source.
+pub struct Sourced {
+    /// Its newest revision, verified; or why there is none.
+    pub result: Result<Arc<VerifiedRevision>, Failure>,
+    /// Whether the revision that was verified before may still be applied.
+    pub held: Held,
+}
+
+/// Whether a revision that was verified before may still be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It may, whatever came of a newer one.
+    Stands,
+    /// Its key was revoked or has expired since.
+    Withdrawn,
+}
+
+type Source = Definition<GitSourceSpec, GitSourceStatus>;
+
+/// Brings a source's newest revision here and verifies it. First the revision that was verified before is held against
+/// the trust material as it is now: a remote that is away keeps no revoked key alive.
+pub async fn reconcile_source(
+    context: &Context,
+    source: &Source,
+    held: Option<Arc<VerifiedRevision>>,
+    trigger: Trigger,
+) -> Sourced {
+    let work = Work {
+        context,
+        source,
+        subject: Subject {
+            object: ObjectName {
+                kind: Kind::GitSource,
+                key: source.key.clone(),
+            },
+            trigger,
+            commit: None,
+            signer: None,
+        },
+    };
+    match work.run(held).await {
+        Ok(revision) => Sourced {
+            result: Ok(revision),
+            held: Held::Stands,
+        },
+        Err(Stop { failure, held }) => Sourced {
+            result: Err(failure),
+            held,
+        },
+    }
+}
+
+/// The end of a run that brings no revision.
+struct Stop {
+    failure: Failure,
+    held: Held,
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self {
+            failure: error.into(),
+            held: Held::Stands,
+        }
+    }
+}
+
+struct Work<'a> {
+    context: &'a Context,
+    source: &'a Source,
+    subject: Subject,
+}
+
+/// With what the remote is asked.
+struct Access {
+    url: GitUrl,
+    credentials: Credentials,
+    proxy: Option<Proxy>,
+}
+
+impl Work<'_> {
+    async fn run(&self, held: Option<Arc<VerifiedRevision>>) -> Result<Arc<VerifiedRevision>, Stop> {
+        self.context.store.forget_references(&self.subject.object);
+        let access = self.access().await?;
+        // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
+        let policy = Arc::new(self.policy().await?);
+        if let Some(held) = held {
+            self.hold(held, Arc::clone(&policy)).await?;
+        }
+        Ok(self.fetch(access, policy).await?)
+    }
+
+    async fn access(&self) -> Result<Access, Failure> {
+        let Definition { key, spec, .. } = self.source;
+        let store = &self.context.store;
+        let home = match store {
+            Store::InCluster(_) => Home::Cluster,
+            Store::Folder(_) => Home::ConfigFile,
+        };
+        let url = GitUrl::parse(&spec.url, home)
+            .map_err(|error| Failure::new(Step::Configure, "URLInvalid", &error, Remedy::Change))?;
+        let reader = &self.subject.object;
+        let credentials = match &spec.secret_ref {
+            Some(reference) => {
+                let data = store.secret(reader, &sibling(key, &reference.name)?).await?;
+                Credentials::from_secret(&url, data)?
+            }
+            None => Credentials::anonymous(),
+        };
+        let proxy = match &spec.proxy_secret_ref {
+            Some(reference) => {
+                let data = store.secret(reader, &sibling(key, &reference.name)?).await?;
+                Some(Proxy::from_secret(data)?)
+            }
+            None => None,
+        };
+        Ok(Access {
+            url,
+            credentials,
+            proxy,
+        })
+    }
+
+    /// The policy of the spec. Material that was not used before is on record before it is.
+    async fn policy(&self) -> Result<Policy, Failure> {
+        let Definition { key, spec, .. } = self.source;
+        let material = match &spec.verify.trust_ref {
+            Some(reference) => {
+                let referred = sibling(key, &reference.name)?;
+                let reader = &self.subject.object;
+                let store = &self.context.store;
+                Some(store.trust(reader, reference.kind, &referred).await?)
+            }
+            None => None,
+        };
+        let policy = Policy::new(spec.verify.mode, material.as_ref())?;
+        if let Some(material) = &material {
+            self.context
+                .audit
+                .trust(self.subject.clone(), digest(material), Timestamp::now())?;
+        }
+        Ok(policy)
+    }
+
+    /// Asks whether the revision that was verified before still satisfies the policy.
+    async fn hold(&self, held: Arc<VerifiedRevision>, policy: Arc<Policy>) -> Result<(), Stop> {
+        let verified = tokio::task::spawn_blocking(move || {
+            held.verify_again(&policy, Timestamp::now())
+                .map_err(|error| Box::new((error, held.commit().clone())))
+        });
+        let verified = verified
+            .await
+            .map_err(|error| Failure::internal(Step::Verify, &error))?;
+        let Err(refusal) = verified else { return Ok(()) };
+        let (error, commit) = *refusal;
+        if !withdraws(&error) {
+            return Ok(());
+        }
+        let subject = self.subject_of(&commit.id);
+        let failure = Failure {
+            commit: Some(Box::new(commit)),
+            // A newer one may be there already.
+            remedy: Remedy::Retry,
+            ..Failure::from(error)
+        };
+        self.refused(subject, &failure);
+        Err(Stop {
+            failure,
+            held: Held::Withdrawn,
+        })
+    }
+
+    async fn fetch(&self, access: Access, policy: Arc<Policy>) -> Result<Arc<VerifiedRevision>, Failure> {
+        let spec = &self.source.spec;
+        let Access {
+            url,
+            credentials,
+            proxy,
+        } = access;
+        let fetched = source::fetch(Fetch {
+            url,
+            reference: spec.reference.clone(),
+            credentials,
+            proxy,
+            timeout: spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0),
+            state_dir: self.context.state_dir.clone(),
+        });
+        let revision = fetched.await.map_err(|error| {
+            let is_refusal = error.is_refusal();
+            let failure = Failure::from(error);
+            if is_refusal {
+                self.refused(self.subject.clone(), &failure);
+            }
+            failure
+        })?;
+        let verified = tokio::task::spawn_blocking(move || {
+            verify(&revision, &policy, Timestamp::now()).map_err(|error| Box::new((error, facts(&revision))))
+        });
+        let verified = verified
+            .await
+            .map_err(|error| Failure::internal(Step::Verify, &error))?;
+        verified.map(Arc::new).map_err(|refusal| {
+            let (error, commit) = *refusal;
+            let subject = self.subject_of(&commit.id);
+            let failure = Failure {
+                commit: Some(Box::new(commit)),
+                ..Failure::from(error)
+            };
+            self.refused(subject, &failure);
+            failure
+        })
+    }
+
+    fn subject_of(&self, commit: &str) -> Subject {
+        Subject {
+            commit: Some(commit.to_owned()),
+            ..self.subject.clone()
+        }
+    }
+
+    fn refused(&self, subject: Subject, failure: &Failure) {
+        let ready = self.source.status.conditions.get(ConditionType::Ready);
+        refused(self.context, subject, failure, ready);
+    }
+}
+
+/// Whether a refusal means that what was verified before must not be applied any more. That a key was taken out of the
+/// material counts for new commits only; that an object cannot be read says nothing of its signature.
+fn withdraws(error: &VerifyError) -> bool {
+    match error {
+        VerifyError::Commit { refusal, .. } | VerifyError::Tag { refusal, .. } => {
+            !matches!(refusal, Refusal::UnknownKey { .. })
+        }
+        _ => false,
+    }
+}
+
+/// The digest of trust material, by which one is told from another: SHA-256 over each file name and content, in the
+/// order of the names, each after its length as 8 bytes in network order.
+fn digest(material: &TrustMaterial) -> String {
+    let mut digest = Digest::new(&SHA256);
+    for part in material
+        .iter()
+        .flat_map(|(name, content)| [name.as_bytes(), content.as_slice()])
+    {
+        digest.update(&(part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let bytes = digest.finish();
+    let hex = bytes.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256:{}", hex.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn material_is_told_apart_by_every_byte_of_its_names_and_contents() {
+        let of = |entries: &[(&str, &str)]| {
+            let entries = entries.iter();
+            digest(
+                &entries
+                    .map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()))
+                    .collect(),
+            )
+        };
+        let materials: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("a", "bc")],
+            &[("ab", "c")],
+            &[("a", "b"), ("c", "")],
+            &[("a", ""), ("b", "c")],
+            &[("a", "bd")],
+        ];
+        let digests: std::collections::BTreeSet<_> = materials.iter().map(|entries| of(entries)).collect();
+        assert_eq!(digests.len(), materials.len());
+        assert_eq!(of(&[("a", "b"), ("c", "")]), of(&[("c", ""), ("a", "b")]));
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(of(&[]), empty);
+    }
+}
