@@ -11,7 +11,7 @@ CLUSTER := $(BIN)/fluxops-testcluster
 ORACLES := $(addprefix $(BIN)/,sops age age-keygen kustomize)
 VECTORS := target/tools/vectors
 
-.PHONY: help demo test tools cluster cluster-down synapse synapse-down crds fmt lint clean
+.PHONY: help demo test tools cluster cluster-down synapse synapse-down crds verdicts fmt lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ synapse-down: ## stop the local Matrix server
 crds: ## write what src/api defines to crds/ and docs/fields.md
 	@cargo run --quiet -- crds --dir crds
 	cargo run --quiet -- crds --fields > docs/fields.md
+
+verdicts: ## write what the tests of signatures saw to docs/verdicts.md and docs/verdict-reasons.md
+	@FLUXOPS_WRITE_DOCS=1 cargo test --quiet -p git-signature --test verdicts
 
 fmt: ## format all code
 	@cargo fmt --all

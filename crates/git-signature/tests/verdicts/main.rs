@@ -8,9 +8,11 @@
     reason = "clippy takes only functions marked as tests for tests, not what they call"
 )]
 
+mod docs;
 mod mutations;
 mod openpgp;
 mod properties;
+mod reasons;
 mod ssh;
 mod ssh_certificates;
 mod tags;
