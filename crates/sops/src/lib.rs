@@ -67,6 +67,7 @@ mod scalar;
 mod shamir;
 mod survey;
 mod time;
+mod tree_edit;
 mod unseal;
 mod walk;
 
@@ -94,3 +95,4 @@ pub use rekey::{RecipientChange, RekeyError, rotate, update_keys};
 pub use rule::{DEFAULT_UNENCRYPTED_SUFFIX, MacScope, Rule};
 pub use shamir::ShamirError;
 pub use survey::first_clear_value;
+pub use tree_edit::{TreeEditError, set_value, unset_value};
