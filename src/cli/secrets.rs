@@ -8,9 +8,12 @@ mod encrypt;
 mod file;
 mod rotate;
 mod sealing;
+mod set;
 mod sops_only;
 mod status;
+mod tree_change;
 mod tree_path;
+mod unset;
 mod updatekeys;
 mod write;
 
@@ -52,6 +55,14 @@ enum SecretsCommand {
             SOPS_EDITOR='code --wait' fluxops secrets edit --age-key-file keys.txt secret.yaml"
     )]
     Edit(Box<edit::Arguments>),
+    /// Set one value of a sealed file
+    #[command(after_help = "Examples:\n  \
+            fluxops secrets set secret.yaml '[\"stringData\"][\"user\"]' '\"shop\"'\n  \
+            jq -Rs . password.txt | fluxops secrets set --value-stdin secret.yaml '[\"stringData\"][\"password\"]'")]
+    Set(set::Arguments),
+    /// Take one value out of a sealed file
+    #[command(after_help = "Example: fluxops secrets unset secret.yaml '[\"stringData\"][\"password\"]'")]
+    Unset(unset::Arguments),
     /// Seal files under new data keys, and for more or fewer recipients
     #[command(after_help = "Examples:\n  \
             fluxops secrets rotate -i secret.yaml\n  \
@@ -81,6 +92,8 @@ pub(super) async fn run(arguments: &Arguments, console: &mut Console<'_>) -> Res
         SecretsCommand::Encrypt(arguments) => encrypt::run(arguments, config, console),
         SecretsCommand::Decrypt(arguments) => decrypt::run(arguments, console),
         SecretsCommand::Edit(arguments) => edit::run(arguments, config, console).await,
+        SecretsCommand::Set(arguments) => set::run(arguments),
+        SecretsCommand::Unset(arguments) => unset::run(arguments),
         SecretsCommand::Rotate(arguments) => rotate::run(arguments, console),
         SecretsCommand::Updatekeys(arguments) => updatekeys::run(arguments, config, console),
         SecretsCommand::Status(arguments) => status::run(arguments, config, console),

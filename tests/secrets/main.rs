@@ -7,6 +7,7 @@ mod edit;
 mod encrypt;
 mod many;
 mod rekey;
+mod set;
 mod status;
 
 use std::io::Write as _;
