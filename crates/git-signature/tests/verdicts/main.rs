@@ -9,12 +9,19 @@
 )]
 
 mod docs;
+mod every_byte;
+mod material;
 mod mutations;
+mod object;
 mod openpgp;
+mod openpgp_lifetime;
+mod openpgp_subkeys;
 mod properties;
 mod reasons;
 mod ssh;
 mod ssh_certificates;
+mod ssh_revocation;
+mod table;
 mod tags;
 mod trust;
 mod world;

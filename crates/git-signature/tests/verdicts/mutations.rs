@@ -1,17 +1,20 @@
-//! What becomes of a signed commit when it is altered without the key. Git 2.39 accepts some of these.
+//! What becomes of a signed commit when it is altered without the key.
 
-use git_signature::{ObjectId, ObjectKind, TrustStore};
-use jiff::Timestamp;
+use git_signature::ObjectKind;
 
-use crate::world::{Object, World, armor, days_ago, dearmor, replace_bytes, trust, verdict};
+use crate::material::{Material, days_ago, trust};
+use crate::object::{Object, armor, dearmor, replace_bytes};
+use crate::table::{Group, refused, signed_by};
+use crate::world::World;
 
 const TREE: &str = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n";
 const OTHER_TREE: &str = "tree 1111111111111111111111111111111111111111\n";
+const ADA: &str = "Ada <ada@example.org>";
 
 /// What is altered, how, and the reason of the refusal.
 type Alteration = (&'static str, fn(&Object) -> Object, &'static str);
 
-/// Alterations that hold for every kind of signature, with the reason of their refusal.
+/// Alterations that hold for every kind of signature.
 const ALTERATIONS: [Alteration; 26] = [
     ("another tree", |c| c.replace(TREE, OTHER_TREE), "BadSignature"),
     (
@@ -54,7 +57,6 @@ const ALTERATIONS: [Alteration; 26] = [
         |c| c.replace("Change something\n", "Change something\r\n"),
         "BadSignature",
     ),
-    // Git leaves this header out of what is signed, and accepts it.
     (
         "gpgsig-foo",
         |c| c.replace("gpgsig ", "gpgsig-foo junk\ngpgsig "),
@@ -65,13 +67,11 @@ const ALTERATIONS: [Alteration; 26] = [
         |c| after_signature(c, "gpgsig-foo junk\n"),
         "MalformedObject",
     ),
-    // Git leaves this header out of what is signed, and accepts it.
     (
         "gpgsig-sha256",
         |c| after_signature(c, "gpgsig-sha256 junk\n"),
         "UnsupportedObjectFormat",
     ),
-    // Git verifies the two as one text and accepts it where the reader stops after the first (SSH).
     ("gpgsig twice", |c| repeat_signature(c), "MultipleSignatures"),
     (
         "two blocks in one header",
@@ -109,7 +109,6 @@ const ALTERATIONS: [Alteration; 26] = [
         |c| c.replace(" SIGNATURE-----\n ", " SIGNATURE-----\r\n "),
         "MalformedObject",
     ),
-    // Git's readers of armor stop at the END line, and accept this.
     (
         "junk after the end of the armor",
         |c| c.with_signature(&format!("{}\njunk", c.signature())),
@@ -120,7 +119,6 @@ const ALTERATIONS: [Alteration; 26] = [
         |c| c.with_signature(&format!("junk\n{}", c.signature())),
         "UnsupportedSignatureType",
     ),
-    // Readers of base64 skip white space, and accept this.
     (
         "a space in the base64",
         |c| change_base64(c, |line| format!("{} {}", &line[..8], &line[8..])),
@@ -166,149 +164,128 @@ fn change_base64(commit: &Object, change: fn(&str) -> String) -> Object {
     commit.with_signature(&signature.replacen(line, &change(line), 1))
 }
 
-fn check_alterations(trust: &TrustStore, commit: &Object, other: &Object) {
-    assert!(
-        trust
-            .verify_commit(&commit.raw, commit.id(), Timestamp::now())
-            .is_ok()
-    );
+pub(crate) fn of_an_ssh_signature() -> Group {
+    let (mut group, trust) = by_ssh("Altered commits: SSH");
+    let commit = group.world.commit_ssh("ada");
+    let other = group.world.commit_ssh("ada");
+    add_alterations(&mut group, &trust, &commit, &other, "ada");
+    group
+}
+
+pub(crate) fn of_an_openpgp_signature() -> Group {
+    let (mut group, trust) = by_openpgp("Altered commits: OpenPGP");
+    let commit = group.world.commit_gpg(ADA);
+    let other = group.world.commit_gpg(ADA);
+    add_alterations(&mut group, &trust, &commit, &other, ADA);
+    group
+}
+
+fn by_ssh(title: &'static str) -> (Group, Material) {
+    let world = World::new();
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
+    (Group::new(title, world), trust)
+}
+
+fn by_openpgp(title: &'static str) -> (Group, Material) {
+    let world = World::with_gpg();
+    let key = world.gpg_key(ADA, "ed25519", "sign", "0");
+    let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
+    (Group::new(title, world), trust)
+}
+
+fn add_alterations(group: &mut Group, trust: &Material, commit: &Object, other: &Object, signer: &str) {
+    group.commit("as it was signed", trust, commit, signed_by(signer));
     for (what, alter, reason) in ALTERATIONS {
         let altered = alter(commit);
         assert_ne!(altered.raw, commit.raw, "{what}");
-        assert_eq!(
-            verdict(trust, &altered),
-            reason,
-            "{what}:\n{}",
-            String::from_utf8_lossy(&altered.raw)
-        );
+        group.commit(what, trust, &altered, refused(reason));
     }
-    assert_eq!(
-        verdict(trust, &commit.with_signature(&other.signature())),
-        "BadSignature"
+    let foreign = commit.with_signature(&other.signature());
+    group.commit(
+        "the signature of another commit",
+        trust,
+        &foreign,
+        refused("BadSignature"),
     );
-
-    // One empty line after the armor is what forges write there.
-    assert!(
-        trust
-            .verify_commit(&commit.raw, commit.id(), Timestamp::now())
-            .is_ok()
+    let unsigned = Object::commit(commit.unsigned());
+    group.commit("the signature taken away", trust, &unsigned, refused("Unsigned"));
+    let empty = commit.with_signature("");
+    group.commit(
+        "an empty signature",
+        trust,
+        &empty,
+        refused("UnsupportedSignatureType"),
     );
-    let spaced = commit.with_signature(&format!("{}\n", commit.signature()));
-    assert!(
-        trust
-            .verify_commit(&spaced.raw, spaced.id(), Timestamp::now())
-            .is_ok()
+    let spaced = |newlines| commit.with_signature(&format!("{}{newlines}", commit.signature()));
+    group.commit(
+        "one empty line after the armor, as forges write it",
+        trust,
+        &spaced("\n"),
+        signed_by(signer),
     );
-    let spaced = commit.with_signature(&format!("{}\n\n", commit.signature()));
-    assert_eq!(verdict(trust, &spaced), "MalformedSignature");
-
-    // Under another name, even the honest commit is refused.
-    let wrong = ObjectId::from_bytes([7; 20]);
-    let refusal = trust
-        .verify_commit(&commit.raw, wrong, Timestamp::now())
-        .unwrap_err();
-    assert_eq!(refusal.reason(), "MalformedObject");
+    group.commit(
+        "two empty lines after the armor",
+        trust,
+        &spaced("\n\n"),
+        refused("MalformedSignature"),
+    );
 }
 
-#[test]
-fn an_altered_commit_with_an_ssh_signature_is_refused() {
-    let world = World::new();
-    for (name, options) in [
-        ("ed25519", &["-t", "ed25519"][..]),
-        ("rsa", &["-t", "rsa", "-b", "2048"]),
+pub(crate) fn of_the_sshsig_structure() -> Group {
+    let (mut group, trust) = by_ssh("Altered SSHSIG structures");
+    let commit = group.world.commit_ssh("ada");
+    let blob = dearmor(&commit.signature());
+    let namespace = b"\0\0\0\x03git\0\0\0\0";
+    for (case, altered) in [
+        (
+            "something in the reserved field",
+            replace_bytes(&blob, namespace, b"\0\0\0\x03git\0\0\0\x01x"),
+        ),
+        (
+            "version 2",
+            replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02"),
+        ),
+        (
+            "version 0",
+            replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\0"),
+        ),
+        (
+            "another magic",
+            replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIH\0\0\0\x01"),
+        ),
+        ("an unknown hash", replace_bytes(&blob, b"sha512", b"sha513")),
+        ("a byte after the end", [&blob[..], b"x"].concat()),
+        ("a byte too few", blob[..blob.len() - 1].to_vec()),
     ] {
-        let key = world.ssh_key(name, options);
-        let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
-        world.git(["checkout", "-q", "--orphan", name]);
-        let commit = world.commit_ssh(name);
-        check_alterations(&trust, &commit, &world.commit_ssh(name));
+        let altered = commit.with_signature(&armor("SSH SIGNATURE", &altered));
+        group.commit(case, &trust, &altered, refused("MalformedSignature"));
     }
-}
-
-#[test]
-fn an_altered_commit_with_an_openpgp_signature_is_refused() {
-    let world = World::with_gpg();
-    for algorithm in ["ed25519", "rsa2048"] {
-        let key = world.gpg_key(&format!("{algorithm} <ada@example.org>"), algorithm, "sign", "0");
-        let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
-        world.git(["checkout", "-q", "--orphan", algorithm]);
-        let commit = world.commit_gpg(&key);
-        check_alterations(&trust, &commit, &world.commit_gpg(&key));
-    }
-}
-
-#[test]
-fn a_signed_tag_inside_a_merge_does_not_sign_the_merge() {
-    let world = World::new();
-    let key = world.ssh_key("ada", &["-t", "ed25519"]);
-    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
-    world.commit_ssh("ada");
-    world.git(["checkout", "-q", "-b", "side"]);
-    world.commit_ssh_at("ada", days_ago(1));
-    world.tag_ssh("ada", "v1", "side");
-    world.git(["checkout", "-q", "main"]);
-    world.commit_ssh("ada");
-    world.git(["merge", "-q", "--no-ff", "-m", "Merge v1", "v1"]);
-    let merge = world.object("HEAD", ObjectKind::Commit);
-    assert!(merge.text().contains("mergetag object"));
-    assert_eq!(verdict(&trust, &merge), "Unsigned");
-
-    // With the signature moved into the mergetag, and honestly signed.
-    let signature = world.ssh_sign("ada", "git", &merge.raw, &[]);
-    let inside = merge.replace(
-        "mergetag object",
-        &format!("mergetag gpgsig {}\n object", signature.replace('\n', "\n  ")),
+    let bit = |from: &[u8], to: &[u8]| {
+        commit.with_signature(&armor("SSH SIGNATURE", &replace_bytes(&blob, from, to)))
+    };
+    group.commit(
+        "another namespace",
+        &trust,
+        &bit(b"\x03git", b"\x03gut"),
+        refused("BadSignature"),
     );
-    assert_eq!(verdict(&trust, &inside), "Unsigned");
-    let signed = merge.replace(
-        "\n\nMerge",
-        &format!("\ngpgsig {}\n\nMerge", signature.replace('\n', "\n ")),
+    group.commit(
+        "another hash",
+        &trust,
+        &bit(b"sha512", b"sha256"),
+        refused("BadSignature"),
     );
-    assert_eq!(verdict(&trust, &signed), "ada");
+    add_padded_rsa(&mut group);
+    group
 }
 
-/// Changes every byte of a signed commit, one at a time, and names the result by its new hash: all of them
-/// are refused. The bytes of the signature are included, so that no signed commit has a second id.
-fn check_every_byte(trust: &TrustStore, commit: &Object) {
-    let now = Timestamp::now();
-    assert!(trust.verify_commit(&commit.raw, commit.id(), now).is_ok());
-    for position in 0..commit.raw.len() {
-        for flip in [0x01, 0x20, 0x80] {
-            let mut altered = commit.clone();
-            altered.raw[position] ^= flip;
-            let outcome = trust.verify_commit(&altered.raw, altered.id(), now);
-            assert!(
-                outcome.is_err(),
-                "byte {position} with {flip:#x}:\n{}",
-                String::from_utf8_lossy(&altered.raw)
-            );
-        }
-    }
-}
-
-#[test]
-fn no_byte_of_a_commit_with_an_ssh_signature_can_change() {
-    let world = World::new();
-    let key = world.ssh_key("ada", &["-t", "ed25519"]);
-    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
-    check_every_byte(&trust, &world.commit_ssh("ada"));
-}
-
-#[test]
-fn no_byte_of_a_commit_with_an_openpgp_signature_can_change() {
-    let world = World::with_gpg();
-    let key = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
-    let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
-    check_every_byte(&trust, &world.commit_gpg(&key));
-}
-
-#[test]
-fn an_ssh_signature_has_one_form() {
+/// An RSA signature is a number of the modulus' length; a longer one with zeros in front has the same value.
+fn add_padded_rsa(group: &mut Group) {
     use ssh_key::{LineEnding, Signature, SshSig};
-    let world = World::new();
-    let key = world.ssh_key("rsa", &["-t", "rsa", "-b", "2048"]);
-    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
-    let commit = world.commit_ssh("rsa");
+    let key = group.world.ssh_key("rsa", &["-t", "rsa", "-b", "2048"]);
+    let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
+    let commit = group.world.commit_ssh("rsa");
     let signature = SshSig::from_pem(commit.signature()).unwrap();
     let number = signature.signature();
     let padded = Signature::new(number.algorithm(), [&[0], number.as_bytes()].concat()).unwrap();
@@ -319,72 +296,112 @@ fn an_ssh_signature_has_one_form() {
         padded,
     )
     .unwrap();
-    let again = again.to_pem(LineEnding::LF).unwrap();
-    assert_eq!(
-        verdict(&trust, &commit.with_signature(again.trim_end())),
-        "BadSignature"
+    let again = commit.with_signature(again.to_pem(LineEnding::LF).unwrap().trim_end());
+    group.commit(
+        "a zero in front of an RSA signature",
+        &trust,
+        &again,
+        refused("BadSignature"),
     );
 }
 
-#[test]
-fn an_sshsig_structure_has_one_form() {
-    let world = World::new();
-    let key = world.ssh_key("ada", &["-t", "ed25519"]);
-    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
-    let commit = world.commit_ssh("ada");
-    let blob = dearmor(&commit.signature());
-    let with = |blob: &[u8]| verdict(&trust, &commit.with_signature(&armor("SSH SIGNATURE", blob)));
-    assert_eq!(with(&blob), "ada");
-    let namespace = b"\0\0\0\x03git\0\0\0\0";
-    let reserved = b"\0\0\0\x03git\0\0\0\x01x";
-    assert_eq!(
-        with(&replace_bytes(&blob, namespace, reserved)),
-        "MalformedSignature"
-    );
-    assert_eq!(
-        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02")),
-        "MalformedSignature"
-    );
-    assert_eq!(
-        with(&replace_bytes(&blob, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\0")),
-        "MalformedSignature"
-    );
-    assert_eq!(with(&[&blob[..], b"x"].concat()), "MalformedSignature");
-    for length in 0..blob.len() {
-        assert_eq!(with(&blob[..length]), "MalformedSignature", "{length} bytes");
-    }
-}
-
-/// Without the checksum of the armor, the packet itself must show that it was altered: also where the
-/// signature does not protect it.
-#[test]
-fn no_byte_of_an_openpgp_packet_can_change() {
-    let world = World::with_gpg();
-    let key = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
-    let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
-    let commit = world.commit_gpg(&key);
+pub(crate) fn of_the_openpgp_packet() -> Group {
+    let (mut group, trust) = by_openpgp("Altered OpenPGP packets");
+    let commit = group.world.commit_gpg(ADA);
     let packet = dearmor(&commit.signature());
-    let with = |packet: &[u8]| verdict(&trust, &commit.with_signature(&armor("PGP SIGNATURE", packet)));
-    assert_eq!(with(&packet), "Ada <ada@example.org>");
-    for position in 0..packet.len() {
-        for bit in 0..8 {
-            let mut altered = packet.clone();
-            altered[position] ^= 1 << bit;
-            let reason = with(&altered);
-            assert_ne!(reason, "Ada <ada@example.org>", "bit {bit} of byte {position}");
-        }
-    }
-
-    // The unprotected area ends with the issuer's key id (length 9, type 16): a remark beside it, or twice.
+    let with = |packet: &[u8]| commit.with_signature(&armor("PGP SIGNATURE", packet));
+    group.commit(
+        "without the optional checksum",
+        &trust,
+        &with(&packet),
+        signed_by(ADA),
+    );
+    // The unprotected area ends with the issuer's key id (length 9, type 16).
     let key_id = &packet[packet.windows(2).position(|pair| pair == [9, 16]).unwrap()..][..10];
-    for (what, extra) in [("a remark", &[2, 100, b'x'][..]), ("the issuer again", key_id)] {
+    let extended = |extra: &[u8]| {
         let area = u8::try_from(key_id.len() + extra.len()).unwrap();
         let from = [&[0, 10], key_id].concat();
         let mut more = replace_bytes(&packet, &from, &[&[0, area], key_id, extra].concat());
         more[1] += u8::try_from(extra.len()).unwrap();
-        assert_eq!(with(&more), "MalformedSignature", "{what}");
-    }
-    // A length of two bytes where one is enough.
+        with(&more)
+    };
+    let malformed = || refused("MalformedSignature");
+    let remark = extended(&[2, 100, b'x']);
+    group.commit("a remark in the unprotected part", &trust, &remark, malformed());
+    group.commit(
+        "the issuer twice in the unprotected part",
+        &trust,
+        &extended(key_id),
+        malformed(),
+    );
     let long = [&[packet[0] | 1, 0, packet[1]], &packet[2..]].concat();
-    assert_eq!(with(&long), "MalformedSignature");
+    group.commit(
+        "a length of two bytes where one is enough",
+        &trust,
+        &with(&long),
+        malformed(),
+    );
+    let trailing = [&packet[..], b"x"].concat();
+    group.commit("a byte after the packet", &trust, &with(&trailing), malformed());
+    let version_3 = [&packet[..2], &[3], &packet[3..]].concat();
+    group.commit("version 3", &trust, &with(&version_3), malformed());
+    group.commit(
+        "the packet twice",
+        &trust,
+        &with(&packet.repeat(2)),
+        refused("MultipleSignatures"),
+    );
+    let checksum = commit.replace("\n =", "\n =A");
+    group.commit("another checksum", &trust, &checksum, malformed());
+    group
+}
+
+pub(crate) fn with_signed_tags_inside() -> Group {
+    let (mut group, trust) = by_ssh("Signed tags inside merges");
+    let world = &group.world;
+    world.commit_ssh("ada");
+    world.git(["checkout", "-q", "-b", "side"]);
+    world.commit_ssh_at("ada", days_ago(1));
+    world.tag_ssh("ada", "v1", "side");
+    world.git(["checkout", "-q", "main"]);
+    world.commit_ssh("ada");
+    world.git(["merge", "-q", "--no-ff", "-m", "Merge v1", "v1"]);
+    let merge = world.object("HEAD", ObjectKind::Commit);
+    assert!(merge.text().contains("mergetag object"));
+    let signature = world.ssh_sign("ada", "git", &merge.raw, &[]);
+    let inside = merge.replace(
+        "mergetag object",
+        &format!("mergetag gpgsig {}\n object", signature.replace('\n', "\n  ")),
+    );
+    let signed = merge.replace(
+        "\n\nMerge",
+        &format!("\ngpgsig {}\n\nMerge", signature.replace('\n', "\n ")),
+    );
+    group.commit(
+        "an unsigned merge of a signed tag",
+        &trust,
+        &merge,
+        refused("Unsigned"),
+    );
+    group.commit(
+        "with a signature inside the tag's headers",
+        &trust,
+        &inside,
+        refused("Unsigned"),
+    );
+    group.commit("the merge signed as well", &trust, &signed, signed_by("ada"));
+    group
+}
+
+pub(crate) fn in_a_sha256_repository() -> Group {
+    let world = World::with_ids("sha256");
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
+    let commit = world.commit_ssh("ada");
+    let tag = world.tag_ssh("ada", "v1", "HEAD");
+    let mut group = Group::new("Repositories with SHA-256 ids", world);
+    let unsupported = || refused("UnsupportedObjectFormat");
+    group.commit("a signed commit", &trust, &commit, unsupported());
+    group.tag("a signed tag", &trust, &tag, "v1", unsupported());
+    group
 }

@@ -1,149 +1,167 @@
 //! Signed tags: name, target, and what becomes of them when they are moved or altered.
 
-use git_signature::{ObjectId, ObjectKind, TrustStore};
+use git_signature::ObjectKind;
 use jiff::Timestamp;
 
-use crate::world::{Object, World, trust};
+use crate::material::{Material, trust};
+use crate::object::Object;
+use crate::table::{Group, refused, signed_by};
+use crate::world::World;
 
-fn verdict(trust: &TrustStore, tag: &Object, ref_name: &str) -> Result<(String, ObjectId), &'static str> {
-    trust
-        .verify_tag(&tag.raw, tag.id(), ref_name, Timestamp::now())
-        .map(|(signer, commit)| (signer.identity, commit))
-        .map_err(|refusal| refusal.reason())
+const ADA: &str = "Ada <ada@example.org>";
+
+pub(crate) fn of_an_ssh_key() -> Group {
+    let world = World::new();
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
+    world.commit_ssh("ada");
+    let tag = world.tag_ssh("ada", "v1", "HEAD");
+    let mut group = Group::new("Tags: SSH", world);
+    add_tag(&mut group, &trust, &tag, "ada");
+    group
 }
 
-#[test]
-fn tags_by_both_kinds_of_keys_are_accepted_under_their_own_name() {
+pub(crate) fn of_an_openpgp_key() -> Group {
     let world = World::with_gpg();
-    let ssh = world.ssh_key("ada", &["-t", "ed25519"]);
-    let gpg = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
-    let trust = trust([
-        ("allowed_signers", format!("ada {ssh}").as_bytes()),
-        ("ada.asc", world.gpg_export(&gpg).as_bytes()),
-    ]);
-    let commit = world.commit_ssh("ada").id();
-    let by_ssh = world.tag_ssh("ada", "v1", "HEAD");
-    let by_gpg = world.tag_gpg(&gpg, "release/v2", "HEAD");
-    assert_eq!(
-        verdict(&trust, &by_ssh, "refs/tags/v1"),
-        Ok(("ada".to_owned(), commit))
+    let key = world.gpg_key(ADA, "ed25519", "sign", "0");
+    let trust = trust([("ada.asc", world.gpg_export(&key).as_bytes())]);
+    world.commit_gpg(&key);
+    let tag = world.tag_gpg(&key, "v1", "HEAD");
+    let mut group = Group::new("Tags: OpenPGP", world);
+    add_tag(&mut group, &trust, &tag, ADA);
+    group
+}
+
+/// The tag `v1`, as it is, and altered without the key.
+fn add_tag(group: &mut Group, trust: &Material, tag: &Object, signer: &str) {
+    group.tag("as `refs/tags/v1`", trust, tag, "refs/tags/v1", signed_by(signer));
+    for found in ["refs/tags/v2", "refs/heads/v1", "refs/tags/refs/tags/v1"] {
+        let case = format!("signed as `v1`, found as `{found}`");
+        group.tag(case, trust, tag, found, refused("TagNameMismatch"));
+    }
+    let end = |text: &str| Object {
+        kind: ObjectKind::Tag,
+        raw: format!("{}{text}", tag.text()).into_bytes(),
+    };
+    group.tag(
+        "one empty line after the signature",
+        trust,
+        &end("\n"),
+        "v1",
+        signed_by(signer),
     );
-    assert_eq!(verdict(&trust, &by_ssh, "v1"), Ok(("ada".to_owned(), commit)));
-    assert_eq!(
-        verdict(&trust, &by_gpg, "refs/tags/release/v2"),
-        Ok(("Ada <ada@example.org>".to_owned(), commit))
-    );
-    for elsewhere in [
-        "v2",
-        "refs/tags/v2",
-        "refs/heads/v1",
-        "refs/tags/refs/tags/v1",
-        "",
+    let again = &tag.text()[tag.unsigned().len()..];
+    let renamed = tag.replace("tag v1", "tag v3");
+    group.tag("another name", trust, &renamed, "v3", refused("BadSignature"));
+    for (case, altered, reason) in [
+        (
+            "another message",
+            tag.replace("A release", "A relapse"),
+            "BadSignature",
+        ),
+        (
+            "another type",
+            tag.replace("type commit", "type tree"),
+            "BadSignature",
+        ),
+        (
+            "a header before the tagger",
+            tag.replace("\ntagger", "\nx y\ntagger"),
+            "MalformedObject",
+        ),
+        (
+            "a header at the end",
+            tag.replace("\n\nA release", "\nx y\n\nA release"),
+            "MalformedObject",
+        ),
+        (
+            "the name twice",
+            tag.replace("tag v1\n", "tag v3\ntag v1\n"),
+            "MalformedObject",
+        ),
+        ("no tagger", tag.replace("tagger", "taggers"), "MalformedObject"),
+        ("junk after the signature", end("junk\n"), "MalformedSignature"),
+        (
+            "two empty lines after the signature",
+            end("\n\n"),
+            "MalformedSignature",
+        ),
+        ("a second signature", end(again), "MultipleSignatures"),
+        ("a NUL at the end", end("\0"), "MalformedObject"),
+        (
+            "the signature taken away",
+            Object {
+                kind: ObjectKind::Tag,
+                raw: tag.unsigned(),
+            },
+            "Unsigned",
+        ),
     ] {
-        assert_eq!(
-            verdict(&trust, &by_ssh, elsewhere),
-            Err("TagNameMismatch"),
-            "{elsewhere}"
-        );
+        group.tag(case, trust, &altered, "v1", refused(reason));
     }
 }
 
-#[test]
-fn tags_of_other_things_than_commits_are_refused() {
+pub(crate) fn targets() -> Group {
     let world = World::new();
-    let ssh = world.ssh_key("ada", &["-t", "ed25519"]);
-    let trust = trust([("allowed_signers", format!("ada {ssh}").as_bytes())]);
-    world.commit_ssh("ada");
-    world.tag_ssh("ada", "v1", "HEAD");
-    assert_eq!(
-        verdict(&trust, &world.tag_ssh("ada", "nested", "v1"), "nested"),
-        Err("TagTarget")
-    );
-    assert_eq!(
-        verdict(&trust, &world.tag_ssh("ada", "tree", "HEAD^{tree}"), "tree"),
-        Err("TagTarget")
-    );
-}
-
-#[test]
-fn altered_tags_are_refused() {
-    let world = World::with_gpg();
-    let ssh = world.ssh_key("ada", &["-t", "ed25519"]);
-    let gpg = world.gpg_key("Ada <ada@example.org>", "ed25519", "sign", "0");
-    let trust = trust([
-        ("allowed_signers", format!("ada {ssh}").as_bytes()),
-        ("ada.asc", world.gpg_export(&gpg).as_bytes()),
-    ]);
-    world.commit_ssh("ada");
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
+    let commit = world.commit_ssh("ada");
     world.git(["tag", "-a", "-m", "x", "unsigned"]);
     let unsigned = world.object("unsigned", ObjectKind::Tag);
-    assert_eq!(verdict(&trust, &unsigned, "unsigned"), Err("Unsigned"));
-
-    for tag in [
-        world.tag_ssh("ada", "v1", "HEAD"),
-        world.tag_gpg(&gpg, "v2", "HEAD"),
-    ] {
-        let name = if tag.text().contains("tag v1") { "v1" } else { "v2" };
-        assert!(verdict(&trust, &tag, name).is_ok());
-        let end = |text: &str| Object {
-            kind: ObjectKind::Tag,
-            raw: format!("{}{text}", tag.text()).into_bytes(),
-        };
-        let again = tag.text()[tag.unsigned().len()..].to_owned();
-        for (what, altered, reason) in [
-            (
-                "renamed",
-                tag.replace(&format!("tag {name}"), "tag v3"),
-                "BadSignature",
-            ),
-            ("message", tag.replace("A release", "A relapse"), "BadSignature"),
-            ("type", tag.replace("type commit", "type tag"), "BadSignature"),
-            (
-                "header",
-                tag.replace("\ntagger", "\nx y\ntagger"),
-                "MalformedObject",
-            ),
-            (
-                "header at the end",
-                tag.replace("\n\nA release", "\nx y\n\nA release"),
-                "MalformedObject",
-            ),
-            (
-                "tag twice",
-                tag.replace(&format!("tag {name}\n"), &format!("tag v3\ntag {name}\n")),
-                "MalformedObject",
-            ),
-            ("junk after the signature", end("junk\n"), "MalformedSignature"),
-            ("a second signature", end(&again), "MultipleSignatures"),
-            ("NUL", end("\0"), "MalformedObject"),
-        ] {
-            let found = if what == "renamed" { "v3" } else { name };
-            assert_eq!(
-                verdict(&trust, &altered, found),
-                Err(reason),
-                "{what}: {}",
-                altered.text()
-            );
-        }
-    }
+    let tag = world.tag_ssh("ada", "release/v1", "HEAD");
+    let nested = world.tag_ssh("ada", "nested", "release/v1");
+    let tree = world.tag_ssh("ada", "tree", "HEAD^{tree}");
+    let mut group = Group::new("Tags and what they stand for", world);
+    group.tag(
+        "a commit, under a name with a slash",
+        &trust,
+        &tag,
+        "refs/tags/release/v1",
+        signed_by("ada"),
+    );
+    group.tag(
+        "a commit, without a signature",
+        &trust,
+        &unsigned,
+        "unsigned",
+        refused("Unsigned"),
+    );
+    group.tag("another tag", &trust, &nested, "nested", refused("TagTarget"));
+    group.tag("a tree", &trust, &tree, "tree", refused("TagTarget"));
+    let disguised = |kind, object: &Object| Object {
+        kind,
+        raw: object.raw.clone(),
+    };
+    let as_commit = disguised(ObjectKind::Commit, &tag);
+    let as_tag = disguised(ObjectKind::Tag, &commit);
+    group.commit(
+        "a tag that poses as a commit",
+        &trust,
+        &as_commit,
+        refused("MalformedObject"),
+    );
+    group.tag(
+        "a commit that poses as a tag",
+        &trust,
+        &as_tag,
+        "v1",
+        refused("MalformedObject"),
+    );
+    group
 }
 
 #[test]
-fn a_commit_is_no_tag_and_a_tag_no_commit() {
+fn a_tag_leads_to_the_commit_that_was_signed() {
     let world = World::new();
-    let ssh = world.ssh_key("ada", &["-t", "ed25519"]);
-    let trust = trust([("allowed_signers", format!("ada {ssh}").as_bytes())]);
-    let commit = world.commit_ssh("ada");
+    let key = world.ssh_key("ada", &["-t", "ed25519"]);
+    let trust = trust([("allowed_signers", format!("ada {key}").as_bytes())]);
+    let commit = world.commit_ssh("ada").id();
     let tag = world.tag_ssh("ada", "v1", "HEAD");
-    let now = Timestamp::now();
-    assert_eq!(verdict(&trust, &commit, "v1"), Err("MalformedObject"));
-    assert_eq!(
-        trust.verify_commit(&tag.raw, tag.id(), now).unwrap_err().reason(),
-        "MalformedObject"
-    );
-    let disguised = Object {
-        kind: ObjectKind::Tag,
-        raw: commit.raw,
-    };
-    assert_eq!(verdict(&trust, &disguised, "v1"), Err("MalformedObject"));
+    for name in ["v1", "refs/tags/v1"] {
+        let (_, target) = trust
+            .store
+            .verify_tag(&tag.raw, tag.id(), name, Timestamp::now())
+            .unwrap();
+        assert_eq!(target, commit);
+    }
 }

@@ -2,6 +2,7 @@
 
 use git_signature::{MAX_TRUST_FILE_BYTES, TrustError, TrustErrorReason, TrustStore};
 
+use crate::material;
 use crate::world::World;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
@@ -129,9 +130,9 @@ fn several_certificates_in_a_file_all_count() {
     ]
     .concat();
     for file in [&together, &apart] {
-        let trust = TrustStore::parse([("all.asc", file)]).unwrap();
+        let trust = material::trust([("all.asc", file.as_slice())]);
         for (key, identity) in [(&ada, "Ada <ada@example.org>"), (&bob, "Bob <bob@example.org>")] {
-            assert_eq!(crate::world::verdict(&trust, &world.commit_gpg(key)), identity);
+            assert_eq!(material::verdict(&trust, &world.commit_gpg(key)), identity);
         }
     }
     let trailing = [together, b"and more".to_vec()].concat();

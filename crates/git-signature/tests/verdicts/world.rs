@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use git_signature::{ObjectId, ObjectKind, Refusal, Signer, TrustStore};
-use jiff::{SignedDuration, Timestamp};
+use git_signature::ObjectKind;
+use jiff::Timestamp;
+
+use crate::object::Object;
 
 /// A folder of its own, with nothing taken from the machine's settings; removed when dropped.
 pub(crate) struct World {
@@ -17,22 +17,20 @@ pub(crate) struct World {
     has_gpg: bool,
 }
 
-/// An object as `git cat-file` gives it.
-#[derive(Clone)]
-pub(crate) struct Object {
-    pub(crate) kind: ObjectKind,
-    pub(crate) raw: Vec<u8>,
-}
-
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_ids("sha1")
+    }
+
+    /// With a repository whose object ids are of this format.
+    pub(crate) fn with_ids(format: &str) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         // Short, because gpg puts sockets below it.
         let root = std::env::temp_dir().join(format!("gs-{}-{number}", std::process::id()));
         std::fs::create_dir_all(root.join("home")).unwrap();
         let world = Self { root, has_gpg: false };
-        world.git(["init", "-q", "-b", "main"]);
+        world.git(["init", "-q", "-b", "main", "--object-format", format]);
         world.git(["config", "user.name", "Ada"]);
         world.git(["config", "user.email", "ada@example.org"]);
         world
@@ -41,10 +39,16 @@ impl World {
     pub(crate) fn with_gpg() -> Self {
         let mut world = Self::new();
         world.has_gpg = true;
-        let home = world.path("gpg");
-        std::fs::create_dir(&home).unwrap();
-        Command::new("chmod").arg("700").arg(&home).status().unwrap();
+        world.folder("gpg");
         world
+    }
+
+    /// Makes a folder that nobody else may look into, as gpg demands.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = self.path(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        path
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -232,7 +236,8 @@ impl World {
     }
 }
 
-fn text_through(mut command: Command, input: &[u8]) -> String {
+/// What a command prints that reads this from its standard input.
+pub(crate) fn text_through(mut command: Command, input: &[u8]) -> String {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -261,145 +266,4 @@ impl Drop for World {
         }
         let _ = std::fs::remove_dir_all(&self.root);
     }
-}
-
-impl Object {
-    pub(crate) fn commit(raw: impl Into<Vec<u8>>) -> Self {
-        Self {
-            kind: ObjectKind::Commit,
-            raw: raw.into(),
-        }
-    }
-
-    pub(crate) fn id(&self) -> ObjectId {
-        ObjectId::of(self.kind, &self.raw).unwrap()
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.raw).unwrap()
-    }
-
-    /// The same object with a piece of text replaced, which must be there.
-    pub(crate) fn replace(&self, from: &str, to: &str) -> Self {
-        assert!(self.text().contains(from), "{from:?} is not in {}", self.text());
-        Self {
-            kind: self.kind,
-            raw: self.text().replacen(from, to, 1).into_bytes(),
-        }
-    }
-
-    /// What git signed: the object without its signature.
-    pub(crate) fn unsigned(&self) -> Vec<u8> {
-        let text = self.text();
-        let (start, end) = match self.kind {
-            ObjectKind::Tag => (text.find("-----BEGIN").unwrap(), text.len()),
-            ObjectKind::Commit | ObjectKind::Tree | ObjectKind::Blob => signature_span(text),
-        };
-        format!("{}{}", &text[..start], &text[end..]).into_bytes()
-    }
-
-    /// The same commit with another signature text.
-    pub(crate) fn with_signature(&self, armored: &str) -> Self {
-        let unsigned = String::from_utf8(self.unsigned()).unwrap();
-        let (headers, body) = unsigned.split_once("\n\n").unwrap();
-        let folded = armored.replace('\n', "\n ");
-        Self::commit(format!("{headers}\ngpgsig {folded}\n\n{body}"))
-    }
-
-    /// The armored signature of a commit.
-    pub(crate) fn signature(&self) -> String {
-        let (start, end) = signature_span(self.text());
-        self.text()[start..end]
-            .strip_prefix("gpgsig ")
-            .unwrap()
-            .trim_end()
-            .replace("\n ", "\n")
-    }
-}
-
-fn signature_span(text: &str) -> (usize, usize) {
-    let start = text.find("\ngpgsig ").expect("signed") + 1;
-    let mut end = start;
-    for (index, line) in text[start..].split_inclusive('\n').enumerate() {
-        if index > 0 && !line.starts_with(' ') {
-            break;
-        }
-        end += line.len();
-    }
-    (start, end)
-}
-
-/// The bytes in an armored block.
-pub(crate) fn dearmor(armored: &str) -> Vec<u8> {
-    let body = armored
-        .split("-----\n")
-        .nth(1)
-        .unwrap()
-        .split("\n-----")
-        .next()
-        .unwrap();
-    let lines = body.trim_start().lines().filter(|line| !line.starts_with('='));
-    STANDARD.decode(lines.collect::<String>()).unwrap()
-}
-
-/// An armored block without a checksum.
-pub(crate) fn armor(label: &str, data: &[u8]) -> String {
-    let base64 = STANDARD.encode(data);
-    let lines: Vec<&str> = (0..base64.len())
-        .step_by(64)
-        .map(|at| &base64[at..base64.len().min(at + 64)])
-        .collect();
-    let blank = if label.starts_with("PGP") { "\n" } else { "" };
-    format!(
-        "-----BEGIN {label}-----\n{blank}{}\n-----END {label}-----",
-        lines.join("\n")
-    )
-}
-
-/// Replaces all occurrences of a piece of bytes, which must be there.
-pub(crate) fn replace_bytes(data: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut replaced = Vec::new();
-    let mut rest = data;
-    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
-        replaced.extend_from_slice(&rest[..at]);
-        replaced.extend_from_slice(to);
-        rest = &rest[at + from.len()..];
-    }
-    assert!(rest.len() < data.len(), "not found");
-    replaced.extend_from_slice(rest);
-    replaced
-}
-
-/// Trust material from names and texts.
-pub(crate) fn trust<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> TrustStore {
-    TrustStore::parse(files).unwrap_or_else(|error| panic!("{error}"))
-}
-
-pub(crate) fn allowed_signers(text: &str) -> TrustStore {
-    trust([("allowed_signers", text.as_bytes())])
-}
-
-/// The verdict on a commit at this moment.
-pub(crate) fn verify(trust: &TrustStore, commit: &Object) -> Result<Signer, Refusal> {
-    trust.verify_commit(&commit.raw, commit.id(), Timestamp::now())
-}
-
-/// The verdict as one word: the identity, or the reason of the refusal.
-pub(crate) fn verdict(trust: &TrustStore, commit: &Object) -> String {
-    match verify(trust, commit) {
-        Ok(signer) => signer.identity,
-        Err(refusal) => {
-            assert!(!refusal.to_string().is_empty());
-            refusal.reason().to_owned()
-        }
-    }
-}
-
-pub(crate) fn days_ago(days: i64) -> Timestamp {
-    Timestamp::now() - SignedDuration::from_hours(24 * days)
-}
-
-/// A time as `allowed_signers` has it.
-pub(crate) fn stamp(time: Timestamp) -> String {
-    time.strftime("%Y%m%d%H%M%SZ").to_string()
 }
