@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod armor;
+mod inspection;
 mod moment;
 mod object;
 mod openpgp;
@@ -33,6 +34,7 @@ mod ssh;
 mod trust;
 
 pub use armor::{ArmorError, Signature};
+pub use inspection::{EXPIRY_NOTICE, Finding, Place, Problem, inspect};
 pub use moment::{MAX_CLOCK_SKEW, Moment};
 pub use object::{
     CollisionAttack, Commit, MAX_OBJECT_BYTES, ObjectError, ObjectId, ObjectIdError, ObjectKind, Person, Tag,

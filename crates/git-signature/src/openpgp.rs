@@ -1,6 +1,7 @@
 //! OpenPGP: certificates from `*.asc` files, and the signatures judged by them.
 
-mod certificates;
+pub(crate) mod certificates;
+mod inspection;
 mod packet;
 mod policy;
 
@@ -103,7 +104,7 @@ fn judge(
     digest: &[u8],
     times: Times,
 ) -> Result<Signer, Refusal> {
-    let name = name(&certificate.fingerprint().to_hex());
+    let name = certificate_name(certificate);
     check_strength(certificate.primary_key().key().mpis(), &name)?;
     check_strength(key.mpis(), &name)?;
     let signed = Moment::Signed(timestamp(signature.created()));
@@ -145,14 +146,14 @@ fn judge(
 
 /// Checks that a key of the certificate could sign at a moment: the certificate and the key are bound, not
 /// revoked, not expired, and the key is meant for signing. (Sequoia checks with the binding of a subkey that
-/// the subkey has signed back, without which anybody could adopt it.)
+/// the subkey has signed back, without which anybody could adopt it.) Returns when the key will expire, if ever.
 fn check_key(
     certificate: &Cert,
     key: &Key<PublicParts, UnspecifiedRole>,
     policy: &SigningPolicy,
     moment: Moment,
     name: &KeyName,
-) -> Result<(), Refusal> {
+) -> Result<Option<SystemTime>, Refusal> {
     let time = SystemTime::from(moment.time());
     let unusable = |why: String| Refusal::UnusableKey {
         key: name.clone(),
@@ -189,7 +190,8 @@ fn check_key(
         valid.primary_key().key_expiration_time(),
         signing.key_expiration_time(),
     ];
-    if let Some(until) = expiries.into_iter().flatten().min()
+    let expiry = expiries.into_iter().flatten().min();
+    if let Some(until) = expiry
         && until <= time
     {
         return Err(Refusal::Expired {
@@ -205,7 +207,7 @@ fn check_key(
             "the key that signed is not meant for signing data".to_owned(),
         ));
     }
-    Ok(())
+    Ok(expiry)
 }
 
 fn refuse_revoked(status: &RevocationStatus<'_>, name: &KeyName) -> Result<(), Refusal> {
@@ -275,6 +277,11 @@ fn identity(certificate: &Cert, policy: &SigningPolicy, now: SystemTime) -> Stri
         .ok()
         .flatten()
         .unwrap_or_else(|| certificate.fingerprint().to_hex())
+}
+
+/// A certificate as messages name it.
+pub(crate) fn certificate_name(certificate: &Cert) -> KeyName {
+    name(&certificate.fingerprint().to_hex())
 }
 
 fn name(fingerprint: &str) -> KeyName {

@@ -2,6 +2,7 @@
 
 pub(crate) mod allowed_signers;
 pub(crate) mod authorized_keys;
+mod inspection;
 mod key;
 pub(crate) mod krl;
 mod pattern;
@@ -42,7 +43,23 @@ pub(crate) struct Keyring {
     pub(crate) revoked: RevokedKeys,
 }
 
-/// One line that vouches for a key: for whom, for what and for how long.
+/// A line that lists a key, with what the line says about it.
+pub(crate) struct Entry {
+    pub(crate) key: PublicKey,
+    pub(crate) role: Role,
+    pub(crate) grant: Grant,
+}
+
+/// What a listed key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Sign.
+    Signer,
+    /// Certify the keys that sign (`cert-authority`).
+    Authority,
+}
+
+/// How a line vouches for a key: for whom, for what and for how long.
 pub(crate) struct Grant {
     identity: Identity,
     namespaces: Option<PatternList>,
@@ -62,12 +79,12 @@ impl Keyring {
         self.signers.is_empty() && self.authorities.is_empty()
     }
 
-    fn add_signer(&mut self, key: PublicKey, grant: Grant) {
-        self.signers.entry(key).or_default().push(grant);
-    }
-
-    fn add_authority(&mut self, key: PublicKey, grant: Grant) {
-        self.authorities.entry(key).or_default().push(grant);
+    pub(crate) fn add(&mut self, entry: Entry) {
+        let keys = match entry.role {
+            Role::Signer => &mut self.signers,
+            Role::Authority => &mut self.authorities,
+        };
+        keys.entry(entry.key).or_default().push(entry.grant);
     }
 
     /// Judges an armored SSHSIG over a payload.
@@ -157,17 +174,24 @@ impl Grant {
                     })?
             }
         };
-        if self
-            .namespaces
-            .as_ref()
-            .is_some_and(|namespaces| !namespaces.matches(NAMESPACE))
-        {
-            return Err(Refusal::NamespaceNotAllowed { key: name.clone() });
-        }
+        self.check_namespace(name)?;
         for moment in times.moments() {
-            self.window.check(moment, || Validity::Line(name.clone()))?;
+            self.check_window(name, moment)?;
         }
         Ok(identity)
+    }
+
+    fn check_namespace(&self, name: &KeyName) -> Result<(), Refusal> {
+        match &self.namespaces {
+            Some(namespaces) if !namespaces.matches(NAMESPACE) => {
+                Err(Refusal::NamespaceNotAllowed { key: name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_window(&self, name: &KeyName, moment: Moment) -> Result<(), Refusal> {
+        self.window.check(moment, || Validity::Line(name.clone()))
     }
 }
 

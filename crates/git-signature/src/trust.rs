@@ -11,9 +11,13 @@ use crate::object::{Commit, ObjectId, ObjectKind, Tag};
 use crate::openpgp::{self, CertificateFileError};
 use crate::refusal::{Refusal, SignerKind};
 use crate::ssh;
-use crate::ssh::allowed_signers::{self, AllowedSignersError};
-use crate::ssh::authorized_keys::{self, AuthorizedKeysError};
-use crate::ssh::revoked::{RevokedKeys, RevokedKeysError};
+use crate::ssh::allowed_signers::AllowedSignersError;
+use crate::ssh::authorized_keys::AuthorizedKeysError;
+use crate::ssh::revoked::RevokedKeysError;
+
+pub(crate) mod file;
+
+use file::{Item, Line};
 
 /// Bytes that one file of trust material may have: four times what fits into a Kubernetes Secret.
 pub const MAX_TRUST_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -160,13 +164,14 @@ impl TrustStore {
                 digest.update(":");
                 digest.update(part);
             }
-            store
-                .read_file(name, bytes)
-                .map_err(|(line, reason)| TrustError {
-                    file: name.clone(),
-                    line,
-                    reason,
-                })?;
+            for Line { number, item } in file::read(name, bytes) {
+                item.and_then(|item| store.add(item))
+                    .map_err(|reason| TrustError {
+                        file: name.clone(),
+                        line: number,
+                        reason,
+                    })?;
+            }
         }
         if store.ssh.is_empty() && store.openpgp.is_empty() {
             return Err(TrustError {
@@ -179,24 +184,13 @@ impl TrustStore {
         Ok(store)
     }
 
-    fn read_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), (Option<usize>, TrustErrorReason)> {
-        if bytes.len() > MAX_TRUST_FILE_BYTES {
-            return Err((None, TrustErrorReason::TooLarge(bytes.len())));
+    fn add(&mut self, item: Item) -> Result<(), TrustErrorReason> {
+        match item {
+            Item::SshKey(entry) => self.ssh.add(entry),
+            Item::Certificate(certificate) => self.openpgp.add(*certificate)?,
+            Item::RevokedKeys(revoked) => self.ssh.revoked = revoked,
         }
-        if holds_private_key(bytes) {
-            return Err((None, TrustErrorReason::PrivateKey));
-        }
-        match FileKind::of(name).ok_or((None, TrustErrorReason::UnknownName))? {
-            FileKind::AllowedSigners => allowed_signers::read(text(bytes)?, &mut self.ssh)
-                .map_err(|(line, error)| (Some(line), error.into())),
-            FileKind::SshPublicKeys => authorized_keys::read(text(bytes)?, &mut self.ssh)
-                .map_err(|(line, error)| (Some(line), error.into())),
-            FileKind::OpenPgpCertificates => self.openpgp.read(bytes).map_err(|error| (None, error.into())),
-            FileKind::RevokedKeys => {
-                self.ssh.revoked = RevokedKeys::parse(bytes).map_err(|(line, error)| (line, error.into()))?;
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     /// SHA-256 over the names and contents of all files, in hexadecimal digits: equal exactly when the
@@ -276,45 +270,4 @@ impl std::fmt::Display for HexDigits<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// What a file holds, by its name.
-enum FileKind {
-    AllowedSigners,
-    SshPublicKeys,
-    OpenPgpCertificates,
-    RevokedKeys,
-}
-
-impl FileKind {
-    fn of(name: &str) -> Option<Self> {
-        let stem = |suffix| {
-            name.strip_suffix(suffix)
-                .is_some_and(|stem: &str| !stem.is_empty())
-        };
-        match name {
-            "allowed_signers" => Some(Self::AllowedSigners),
-            "revoked_keys" => Some(Self::RevokedKeys),
-            _ if stem(".sshpub") => Some(Self::SshPublicKeys),
-            _ if stem(".asc") => Some(Self::OpenPgpCertificates),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a file has a private key in one of the forms that people mistake for public ones.
-fn holds_private_key(bytes: &[u8]) -> bool {
-    const MARKS: [&[u8]; 4] = [
-        b"PRIVATE KEY-----",
-        b"PRIVATE KEY BLOCK-----",
-        b"PuTTY-User-Key-File-",
-        b"AGE-SECRET-KEY-",
-    ];
-    MARKS
-        .iter()
-        .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
-}
-
-fn text(bytes: &[u8]) -> Result<&str, (Option<usize>, TrustErrorReason)> {
-    std::str::from_utf8(bytes).map_err(|_| (None, TrustErrorReason::NotText))
 }

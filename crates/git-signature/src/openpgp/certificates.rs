@@ -25,27 +25,36 @@ pub enum CertificateFileError {
     UnverifiableRevocation(String),
 }
 
-impl Keyring {
-    /// Adds the certificates of a file. The same certificate from two files is merged, so that a revocation
-    /// counts wherever it stands.
-    pub(crate) fn read(&mut self, text: &[u8]) -> Result<(), CertificateFileError> {
-        let text = without_carriage_returns(text);
-        let mut rest = text.trim_ascii_start();
-        if rest.is_empty() {
-            return Err(CertificateFileError::Armor(ArmorError::Begin));
-        }
-        while !rest.is_empty() {
-            let (data, after) =
-                armor::decode_first(rest, Label::PgpPublicKey).map_err(CertificateFileError::Armor)?;
-            for certificate in read_certificates(&data)? {
-                self.add(certificate)?;
+/// Reads the blocks of a file, each certificate with the line that its block begins in, counted from 1. What
+/// follows a block that cannot be read is not looked at.
+pub(crate) fn read(text: &[u8]) -> Vec<(usize, Result<Cert, CertificateFileError>)> {
+    let text = without_carriage_returns(text);
+    let mut rest = text.trim_ascii_start();
+    let mut certificates = Vec::new();
+    loop {
+        let before = text.get(..text.len() - rest.len()).unwrap_or_default();
+        let line = before.split(|&byte| byte == b'\n').count();
+        let block = armor::decode_first(rest, Label::PgpPublicKey).map_err(CertificateFileError::Armor);
+        match block.and_then(|(data, after)| Ok((read_certificates(&data)?, after))) {
+            Ok((found, after)) => {
+                certificates.extend(found.into_iter().map(|certificate| (line, Ok(certificate))));
+                rest = after.trim_ascii_start();
             }
-            rest = after.trim_ascii_start();
+            Err(error) => {
+                certificates.push((line, Err(error)));
+                return certificates;
+            }
         }
-        Ok(())
+        if rest.is_empty() {
+            return certificates;
+        }
     }
+}
 
-    fn add(&mut self, certificate: Cert) -> Result<(), CertificateFileError> {
+impl Keyring {
+    /// Adds a certificate. If it is known, from another file, the two are merged, so that a revocation counts
+    /// wherever it stands.
+    pub(crate) fn add(&mut self, certificate: Cert) -> Result<(), CertificateFileError> {
         let fingerprint = certificate.fingerprint();
         let certificate = match self.certificates.remove(&fingerprint) {
             Some(known) => known

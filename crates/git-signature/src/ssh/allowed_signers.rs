@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 
+use super::authorized_keys::lines;
 use super::key::{KeyError, PublicKey};
 use super::pattern::PatternList;
 use super::window::{Window, parse_time};
-use super::{Grant, Identity, Keyring};
+use super::{Entry, Grant, Identity, Role};
 
 /// Why a line of `allowed_signers` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,19 +43,12 @@ pub enum AllowedSignersError {
     Key(#[from] KeyError),
 }
 
-/// Reads a file's lines into a key ring; an error comes with its line, counted from 1.
-pub(crate) fn read(text: &str, keyring: &mut Keyring) -> Result<(), (usize, AllowedSignersError)> {
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_matches([' ', '\t']);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        read_line(line, keyring).map_err(|error| (index + 1, error))?;
-    }
-    Ok(())
+/// Reads a file's lines, counted from 1.
+pub(crate) fn read(text: &str) -> impl Iterator<Item = (usize, Result<Entry, AllowedSignersError>)> {
+    lines(text).map(|(number, line)| (number, read_line(line)))
 }
 
-fn read_line(line: &str, keyring: &mut Keyring) -> Result<(), AllowedSignersError> {
+fn read_line(line: &str) -> Result<Entry, AllowedSignersError> {
     let (principals, rest) = split_principals(line)?;
     let patterns = PatternList::parse(principals)
         .ok_or_else(|| AllowedSignersError::Principals(principals.to_owned()))?;
@@ -71,17 +65,19 @@ fn read_line(line: &str, keyring: &mut Keyring) -> Result<(), AllowedSignersErro
     };
     let key = PublicKey::from_fields(key_type, base64)?;
 
-    let grant = Grant {
-        identity: Identity::Principals(patterns),
-        namespaces: options.namespaces,
-        window: Window::of_line(options.valid_after, options.valid_before)
-            .ok_or(AllowedSignersError::EmptyWindow)?,
-    };
-    match options.authority {
-        Some(CertAuthority) => keyring.add_authority(key, grant),
-        None => keyring.add_signer(key, grant),
-    }
-    Ok(())
+    Ok(Entry {
+        key,
+        role: match options.authority {
+            Some(CertAuthority) => Role::Authority,
+            None => Role::Signer,
+        },
+        grant: Grant {
+            identity: Identity::Principals(patterns),
+            namespaces: options.namespaces,
+            window: Window::of_line(options.valid_after, options.valid_before)
+                .ok_or(AllowedSignersError::EmptyWindow)?,
+        },
+    })
 }
 
 /// The first field, which may stand in quotation marks.
@@ -195,12 +191,6 @@ mod tests {
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
-    fn read_one(line: &str) -> Result<Keyring, AllowedSignersError> {
-        let mut keyring = Keyring::default();
-        read(line, &mut keyring).map_err(|(_, error)| error)?;
-        Ok(keyring)
-    }
-
     #[test]
     fn lines_in_every_form_of_the_manual_are_read() {
         for line in [
@@ -213,16 +203,12 @@ mod tests {
                 "alice Namespaces=\"git,file*\",valid-after=\"20240101\",valid-before=\"20250101Z\"  {KEY}"
             ),
         ] {
-            let keyring = read_one(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(
-                (keyring.signers.len(), keyring.authorities.len()),
-                (1, 0),
-                "{line}"
-            );
+            let entry = read_line(line.trim()).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(entry.role, Role::Signer, "{line}");
         }
-        let keyring = read_one(&format!("*@example.org cert-authority,namespaces=\"git\" {KEY}")).unwrap();
-        assert_eq!((keyring.signers.len(), keyring.authorities.len()), (0, 1));
-        assert!(read_one("# comment\n\n  # another\n\t\n").unwrap().is_empty());
+        let line = format!("*@example.org cert-authority,namespaces=\"git\" {KEY}");
+        assert_eq!(read_line(&line).unwrap().role, Role::Authority);
+        assert_eq!(read("# comment\n\n  # another\n\t\n").count(), 0);
     }
 
     #[test]
@@ -296,13 +282,16 @@ mod tests {
                 }),
             ),
         ] {
-            assert_eq!(read_one(&line).err(), Some(error), "{line}");
+            assert_eq!(read_line(&line).err(), Some(error), "{line}");
         }
     }
 
     #[test]
-    fn an_error_comes_with_its_line() {
-        let text = format!("# who\nalice {KEY}\nbob\n");
-        assert_eq!(read(&text, &mut Keyring::default()).unwrap_err().0, 3);
+    fn every_line_is_read_with_its_number() {
+        let text = format!("# who\nalice {KEY}\nbob\n\n  carol {KEY}\n");
+        let lines: Vec<_> = read(&text)
+            .map(|(number, entry)| (number, entry.is_ok()))
+            .collect();
+        assert_eq!(lines, [(2, true), (3, false), (5, true)]);
     }
 }

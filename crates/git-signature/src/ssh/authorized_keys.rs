@@ -2,34 +2,31 @@
 
 use super::key::{KeyError, PublicKey};
 use super::window::Window;
-use super::{Grant, Identity, Keyring};
+use super::{Entry, Grant, Identity, Role};
 
-/// Reads a file's lines into a key ring; an error comes with its line, counted from 1.
+/// Reads a file's lines, counted from 1.
 ///
 /// The signer's identity is the comment of the line, or the fingerprint where there is none. Options in
 /// front of a key limit logins and mean nothing for signatures; rather than guess, they are refused.
-pub(crate) fn read(text: &str, keyring: &mut Keyring) -> Result<(), (usize, AuthorizedKeysError)> {
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_matches([' ', '\t']);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (key, comment) = read_line(line).map_err(|error| (index + 1, error))?;
-        let label = if comment.is_empty() {
-            key.fingerprint()
-        } else {
-            comment.to_owned()
-        };
-        keyring.add_signer(
-            key,
-            Grant {
-                identity: Identity::Label(label),
-                namespaces: None,
-                window: Window::default(),
-            },
-        );
+pub(crate) fn read(text: &str) -> impl Iterator<Item = (usize, Result<Entry, AuthorizedKeysError>)> {
+    lines(text).map(|(number, line)| (number, read_line(line).map(entry)))
+}
+
+fn entry((key, comment): (PublicKey, &str)) -> Entry {
+    let label = if comment.is_empty() {
+        key.fingerprint()
+    } else {
+        comment.to_owned()
+    };
+    Entry {
+        key,
+        role: Role::Signer,
+        grant: Grant {
+            identity: Identity::Label(label),
+            namespaces: None,
+            window: Window::default(),
+        },
     }
-    Ok(())
 }
 
 /// Why a line of keys cannot be used.
@@ -56,6 +53,15 @@ fn read_line(line: &str) -> Result<(PublicKey, &str), AuthorizedKeysError> {
         return Err(KeyError::Missing.into());
     }
     Ok((PublicKey::from_fields(key_type, base64)?, comment))
+}
+
+/// The lines of a list that say something, with their numbers, counted from 1.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .map(|line| line.trim_matches([' ', '\t']))
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| (index + 1, line))
 }
 
 /// The first field of a line, and what follows the white space after it.

@@ -41,6 +41,14 @@ impl PatternList {
         &self.first_positive
     }
 
+    /// Whether a pattern includes every text and none excludes any.
+    pub(crate) fn matches_anything(&self) -> bool {
+        let all = |pattern: &str| !pattern.is_empty() && pattern.bytes().all(|byte| byte == b'*');
+        let includes_all = |pattern: &Pattern| matches!(pattern, Pattern::Include(text) if all(text));
+        let excludes = |pattern: &Pattern| matches!(pattern, Pattern::Exclude(_));
+        self.patterns.iter().any(includes_all) && !self.patterns.iter().any(excludes)
+    }
+
     /// Whether a pattern includes the text and none excludes it.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let mut included = false;
@@ -126,6 +134,23 @@ mod tests {
             assert_eq!(PatternList::parse(list), None, "{list}");
         }
         assert_eq!(PatternList::parse("!a,b,c").unwrap().first_positive(), "b");
+    }
+
+    #[test]
+    fn only_stars_match_anything() {
+        for (list, anything) in [
+            ("*", true),
+            ("a,**", true),
+            ("*@*", false),
+            ("*,!eve", false),
+            ("?*", false),
+        ] {
+            assert_eq!(
+                PatternList::parse(list).unwrap().matches_anything(),
+                anything,
+                "{list}"
+            );
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Certified;
-use super::authorized_keys::split_field;
+use super::authorized_keys::{lines, split_field};
 use super::key::{KeyError, PublicKey};
 use super::krl::{Krl, KrlError};
 
@@ -44,12 +44,8 @@ impl RevokedKeys {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| (None, RevokedKeysError::NotText))?;
         let mut keys = HashSet::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim_matches([' ', '\t']);
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            keys.insert(read_line(line).map_err(|error| (Some(index + 1), error))?);
+        for (number, line) in lines(text) {
+            keys.insert(read_line(line).map_err(|error| (Some(number), error))?);
         }
         Ok(Self { keys, krl: None })
     }

@@ -42,6 +42,20 @@ impl Window {
         }
     }
 
+    /// The last moment inside, if there is one.
+    pub(crate) fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Whether some moment is inside of both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let ends_before = |one: &Self, two: &Self| match (one.last, two.first) {
+            (Some(last), Some(first)) => last < first,
+            _ => false,
+        };
+        !ends_before(self, other) && !ends_before(other, self)
+    }
+
     pub(crate) fn check(&self, moment: Moment, what: impl Fn() -> Validity) -> Result<(), Refusal> {
         let time = moment.time();
         match (self.first, self.last) {
@@ -136,6 +150,24 @@ mod tests {
             "2024022９",
         ] {
             assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn windows_overlap_where_they_share_a_moment() {
+        let at = |second| Timestamp::from_second(second).ok();
+        let window = |first, last| Window { first, last };
+        let middle = window(at(10), at(20));
+        for (other, overlaps) in [
+            (window(None, None), true),
+            (window(None, at(10)), true),
+            (window(None, at(9)), false),
+            (window(at(20), None), true),
+            (window(at(21), None), false),
+            (window(at(12), at(15)), true),
+        ] {
+            assert_eq!(middle.overlaps(&other), overlaps, "{other:?}");
+            assert_eq!(other.overlaps(&middle), overlaps, "{other:?}");
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod docs;
 mod every_byte;
+mod inspection;
 mod material;
 mod mutations;
 mod object;

@@ -1,6 +1,6 @@
 //! What must hold for any bytes at all.
 
-use git_signature::{Commit, ObjectId, ObjectKind, Tag, TrustStore};
+use git_signature::{Commit, ObjectId, ObjectKind, Problem, Tag, TrustStore, inspect};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -68,6 +68,8 @@ proptest! {
             }),
         ],
     ) {
-        let _ = TrustStore::parse([(name, bytes)]);
+        let found = inspect([(name, &bytes)], Timestamp::UNIX_EPOCH);
+        let unusable = found.iter().any(|finding| matches!(finding.problem, Problem::Unreadable(_)));
+        prop_assert_eq!(TrustStore::parse([(name, &bytes)]).is_err(), unusable);
     }
 }

@@ -27,13 +27,13 @@ fn one_bad_file_makes_the_store_unusable() {
         ("revoked_keys", bad_line.as_str(), Some(1)),
         ("revoked_keys", "serial: 1", Some(1)),
         ("revoked_keys", "SSHKRL\n\0", None),
-        ("a.asc", "", None),
+        ("a.asc", "", Some(1)),
         (
             "a.asc",
-            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\naGVsbG8=\n-----END PGP PUBLIC KEY BLOCK-----\n",
-            None,
+            "\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n\naGVsbG8=\n-----END PGP PUBLIC KEY BLOCK-----\n",
+            Some(2),
         ),
-        ("a.asc", KEY, None),
+        ("a.asc", KEY, Some(1)),
     ] {
         let error = refused([("allowed_signers", good.as_bytes()), (name, text.as_bytes())]);
         assert_eq!((error.file.as_str(), error.line), (name, line), "{error}");
