@@ -7,6 +7,7 @@ mod get;
 mod keys;
 mod run;
 mod secrets;
+mod trust;
 mod verify;
 
 use std::fmt;
@@ -53,6 +54,8 @@ enum Command {
     Build(build::Arguments),
     /// Say who signed a commit or tag, and whether to trust it
     Verify(verify::Arguments),
+    /// Make and check the folder with the keys of those who may sign
+    Trust(trust::Arguments),
     /// Seal and open SOPS files
     Secrets(secrets::Arguments),
     /// Make age identities
@@ -190,6 +193,7 @@ impl Cli {
             Command::Run(arguments) => run::run(arguments, console).await,
             Command::Build(arguments) => build::run(&arguments, console),
             Command::Verify(arguments) => verify::run(&arguments, console),
+            Command::Trust(arguments) => trust::run(&arguments, console),
             Command::Secrets(arguments) => secrets::run(&arguments, console).await,
             Command::Keys(arguments) => keys::run(&arguments, console),
             Command::Audit(arguments) => audit::run(&arguments, console),

@@ -1,14 +1,13 @@
 //! `fluxops verify`: the verdict on a commit or tag of a local repository.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use git_signature::{ObjectId, Refusal, Signer, TrustStore};
 use git2::{ObjectType, Repository};
 use jiff::Timestamp;
 
-use super::{CommandError, Console, Exit, Format};
-use crate::verify::TrustMaterial;
+use super::{CommandError, Console, Exit, Format, trust};
 
 #[derive(Args)]
 #[command(
@@ -52,7 +51,7 @@ struct Verdict {
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
     let unusable = |message: String| CommandError::new(Exit::Unusable, message);
-    let material = trust_folder(&arguments.trust)?;
+    let material = trust::folder::read(&arguments.trust)?;
     let entries = material
         .iter()
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
@@ -151,23 +150,4 @@ fn no_such(revision: &str, error: &git2::Error) -> CommandError {
         Exit::Unusable,
         format!("failed to find {revision:?}: {}", error.message()),
     )
-}
-
-/// All files of a folder: one that is no key makes the folder unusable, it is not passed over.
-fn trust_folder(path: &Path) -> Result<TrustMaterial, CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::new(
-            Exit::Unusable,
-            format!("failed to read the trust folder {}: {error}", path.display()),
-        )
-    };
-    let mut material = TrustMaterial::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        material.insert(
-            entry.file_name().to_string_lossy().into_owned(),
-            std::fs::read(entry.path()).map_err(failed)?,
-        );
-    }
-    Ok(material)
 }
