@@ -225,6 +225,9 @@ fn a_folder_that_is_fine_and_one_that_is_not() {
     assert!(run.stdout.starts_with("trust: Unreadable: "), "{}", run.stdout);
     let run = user.trust(&["check", "nowhere"]).expect(2);
     assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+    std::fs::create_dir(user.path("trust/old")).unwrap();
+    let run = user.trust(&["check", "trust"]).expect(2);
+    assert!(run.stderr.contains("trust/old"), "{}", run.stderr);
 }
 
 #[test]

@@ -7,19 +7,16 @@ use crate::verify::TrustMaterial;
 
 /// All files of a folder: one that is no key makes the folder unusable, it is not passed over.
 pub(in crate::cli) fn read(path: &Path) -> Result<TrustMaterial, CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::new(
-            Exit::Unusable,
-            format!("failed to read the trust folder {}: {error}", path.display()),
-        )
+    let failed = |path: &Path, error: std::io::Error| {
+        let message = format!("failed to read the trust folder: {}: {error}", path.display());
+        CommandError::new(Exit::Unusable, message)
     };
     let mut material = TrustMaterial::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        material.insert(
-            entry.file_name().to_string_lossy().into_owned(),
-            std::fs::read(entry.path()).map_err(failed)?,
-        );
+    for entry in std::fs::read_dir(path).map_err(|error| failed(path, error))? {
+        let file = entry.map_err(|error| failed(path, error))?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        let bytes = std::fs::read(file.path()).map_err(|error| failed(&file.path(), error))?;
+        material.insert(name, bytes);
     }
     Ok(material)
 }

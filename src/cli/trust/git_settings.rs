@@ -5,6 +5,9 @@ use std::io;
 
 use super::program::ask;
 
+/// The settings that are asked for, as git's regular expression; others may hold credentials.
+const NAMES: &str = "^(gpg\\.format|user\\.(email|signingkey)|(commit|tag)\\.gpgsign)$";
+
 /// The settings of git-config(1) that have to do with signing, from where git itself would read them.
 pub(super) struct GitSettings {
     values: BTreeMap<String, String>,
@@ -32,8 +35,8 @@ impl SignatureFormat {
 impl GitSettings {
     /// Asks git, in the current folder.
     pub(super) fn read() -> io::Result<Self> {
-        let listing = ask("git", &["config", "--null", "--list"])?.unwrap_or_default();
-        Ok(Self::parse(&listing))
+        let listing = ask("git", &["config", "--null", "--get-regexp", NAMES])?;
+        Ok(Self::parse(&listing.unwrap_or_default()))
     }
 
     /// Each entry is `name\nvalue\0`; the last one of a name counts.
