@@ -276,32 +276,44 @@ pub(crate) fn of_the_sshsig_structure() -> Group {
         &bit(b"sha512", b"sha256"),
         refused("BadSignature"),
     );
-    add_padded_rsa(&mut group);
+    add_rsa_forms(&mut group);
     group
 }
 
-/// An RSA signature is a number of the modulus' length; a longer one with zeros in front has the same value.
-fn add_padded_rsa(group: &mut Group) {
-    use ssh_key::{LineEnding, Signature, SshSig};
+/// RSA signatures in other forms than OpenSSH writes.
+fn add_rsa_forms(group: &mut Group) {
+    use ssh_key::{Algorithm, HashAlg, LineEnding, Signature, SshSig};
     let key = group.world.ssh_key("rsa", &["-t", "rsa", "-b", "2048"]);
     let trust = trust([("allowed_signers", format!("ada {key}\n").as_bytes())]);
     let commit = group.world.commit_ssh("rsa");
     let signature = SshSig::from_pem(commit.signature()).unwrap();
-    let number = signature.signature();
-    let padded = Signature::new(number.algorithm(), [&[0], number.as_bytes()].concat()).unwrap();
-    let again = SshSig::new(
-        signature.public_key().clone(),
-        "git",
-        signature.hash_alg(),
-        padded,
-    )
-    .unwrap();
-    let again = commit.with_signature(again.to_pem(LineEnding::LF).unwrap().trim_end());
+    let number = signature.signature().as_bytes();
+    let labelled = |hash, number: &[u8]| {
+        let inner = Signature::new(Algorithm::Rsa { hash }, number).unwrap();
+        let outer = SshSig::new(signature.public_key().clone(), "git", signature.hash_alg(), inner).unwrap();
+        commit.with_signature(outer.to_pem(LineEnding::LF).unwrap().trim_end())
+    };
+    // The signature is a number of the modulus' length; a longer one with zeros in front has the same value.
+    let padded = labelled(Some(HashAlg::Sha512), &[&[0], number].concat());
     group.commit(
         "a zero in front of an RSA signature",
         &trust,
-        &again,
+        &padded,
         refused("BadSignature"),
+    );
+    let other = labelled(Some(HashAlg::Sha256), number);
+    group.commit(
+        "an RSA signature labelled rsa-sha2-256",
+        &trust,
+        &other,
+        refused("BadSignature"),
+    );
+    let sha1 = labelled(None, number);
+    group.commit(
+        "an RSA signature labelled ssh-rsa, over SHA-1",
+        &trust,
+        &sha1,
+        refused("WeakHash"),
     );
 }
 

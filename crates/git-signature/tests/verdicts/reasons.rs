@@ -20,7 +20,7 @@ fn the_list_of_reasons_in_the_documentation_is_current() {
 
 #[test]
 fn no_two_refusals_share_a_reason() {
-    let mut reasons: Vec<_> = all(next_refusal).iter().map(Refusal::reason).collect();
+    let mut reasons: Vec<_> = reasons().collect();
     reasons.sort_unstable();
     let count = reasons.len();
     reasons.dedup();
@@ -35,6 +35,11 @@ fn a_refusal_shows_its_explanation_and_its_remedy() {
             format!("{}; {}", refusal.explanation(), refusal.remedy())
         );
     }
+}
+
+/// Every word that a refusal can have.
+pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+    all(next_refusal).into_iter().map(|refusal| refusal.reason())
 }
 
 fn document() -> String {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::material::Material;
 use crate::object::Object;
+use crate::reasons::reasons;
 use crate::world::{World, text_through};
 use crate::{
     docs, mutations, openpgp, openpgp_lifetime, openpgp_subkeys, ssh, ssh_certificates, ssh_revocation, tags,
@@ -56,6 +57,13 @@ fn every_verdict_is_right_and_documented() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let cases = groups.iter().map(|group| group.rows.len()).sum::<usize>();
     assert!(cases >= MIN_CASES, "{cases} cases");
+    for reason in reasons() {
+        let mut rows = groups.iter().flat_map(|group| &group.rows);
+        assert!(
+            rows.any(|row| row.here == refused(reason)),
+            "no case for {reason}"
+        );
+    }
     // Not by `println!`, which shows only with a failure.
     writeln!(std::io::stdout(), "{cases} verdicts").unwrap();
     docs::check("verdicts.md", "verdicts", &document(&groups, cases));
