@@ -15,7 +15,7 @@ mod record;
 mod verify;
 
 pub use log::{AuditError, AuditLog};
-pub use record::{ActionRecord, Ending, Event, Record, RecordedAction, Subject, Trigger};
+pub use record::{ActionRecord, AnchoredBy, Ending, Event, Record, RecordedAction, Subject, Trigger};
 pub use verify::{ChainBreak, Verified, read, verify_chain};
 
 use crate::plan::Plan;

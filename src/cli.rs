@@ -5,6 +5,7 @@ mod build;
 mod crds;
 mod get;
 mod keys;
+mod reconcile;
 mod run;
 mod secrets;
 mod trust;
@@ -64,6 +65,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Show what is reconciled, its revision and who signed it
     Get(get::Arguments),
+    /// Reconcile an object now, and wait for what comes of it
+    Reconcile(reconcile::Arguments),
     /// Print the `CustomResourceDefinitions`
     Crds(crds::Arguments),
     /// Print a completion script for a shell
@@ -198,6 +201,7 @@ impl Cli {
             Command::Keys(arguments) => keys::run(&arguments, console),
             Command::Audit(arguments) => audit::run(&arguments, console),
             Command::Get(arguments) => get::run(arguments, console).await,
+            Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
             Command::Crds(arguments) => crds::run(&arguments, console),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "fluxops", console.output);

@@ -291,6 +291,11 @@ impl fmt::Display for Revision {
 }
 
 impl Objects {
+    /// Whether there is such an object.
+    pub fn has(&self, id: Oid) -> bool {
+        self.repository.odb().is_ok_and(|odb| odb.exists(id))
+    }
+
     /// Reads an object of at most `limit` bytes, checked against its id. When one cannot be read that has to be
     /// there, the mirror is condemned.
     pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {

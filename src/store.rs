@@ -4,6 +4,7 @@ mod definition;
 mod folder;
 mod in_cluster;
 mod inventory;
+mod last_trusted;
 mod references;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,12 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 pub use definition::{
-    Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
+    ACCEPT_REWIND, Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
 };
 pub use folder::{ConfigError, Folder};
+pub(crate) use in_cluster::in_our_group;
 pub use in_cluster::{Finalizer, InCluster};
+pub use last_trusted::{LastTrusted, LastTrustedError};
 
 use crate::api::{
     Conditions, DeliveryStatus, GitSourceStatus, InventoryEntry, Remedy, SecretData, TrustKind,

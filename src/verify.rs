@@ -1,19 +1,33 @@
 //! Step 2: who signed it. Only what comes out of here is ever read.
 
+mod history;
+
 use std::fmt;
 
 use git_signature::{Commit, ObjectId, Refusal, Signer, SignerKind, TrustStore};
 use jiff::Timestamp;
 
-use crate::api::{SignerStatus, VerificationMode};
+use crate::api::{SignerStatus, VerificationMode, Verify};
 use crate::files::Tree;
 use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
+use crate::store::LastTrusted;
+
+pub use history::{Commits, HistoryError, MAX_HISTORY, all, since};
 
 /// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
 pub const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
 
 /// Which signatures are asked for, and whose.
 pub enum Policy {
+    /// Those of every commit since one that is trusted.
+    History {
+        /// Whose.
+        trust: TrustStore,
+        /// Since which.
+        anchor: Anchor,
+        /// A head that somebody accepted: it has to verify, but not to descend from the anchor.
+        accepted: Option<ObjectId>,
+    },
     /// The commit's.
     Head(TrustStore),
     /// The annotated tag's.
@@ -24,12 +38,26 @@ pub enum Policy {
     Waived,
 }
 
+/// Where the history begins that has to be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Anchor {
+    /// Nothing is known yet: the head that is there has to verify, and what it descends from is taken as it is.
+    FirstSight,
+    /// At a commit that is taken as trusted, because the user named it.
+    Named(ObjectId),
+    /// At a commit that was verified before, or named, and whose signer it was then.
+    Reached(ObjectId, Option<SignerStatus>),
+}
+
 /// Why a policy cannot be made. Nothing is verified against half of one.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// History mode.
-    #[error("failed to set up verification: mode History is not supported yet; use Head, Tag or TagAndHead")]
-    HistoryUnsupported,
+    /// `startFrom` without a history.
+    #[error("failed to set up verification: startFrom is for mode History")]
+    UselessStart,
+    /// `startFrom` is no commit id.
+    #[error("failed to set up verification: startFrom has to be a commit's full id of 40 hexadecimal digits")]
+    NoCommitId,
     /// Keys are needed and none are named.
     #[error("failed to set up verification: mode {0:?} needs spec.verify.trustRef")]
     NoTrustReference(VerificationMode),
@@ -69,6 +97,8 @@ pub struct VerifiedRevision {
 pub enum Verification {
     /// Somebody who is trusted signed it.
     Signed(Signer),
+    /// It was trusted before: signed with a key that was trusted then, or named by the user.
+    Earlier(Option<SignerStatus>),
     /// The user asked for no verification.
     Waived,
 }
@@ -111,6 +141,9 @@ pub enum VerifyError {
     /// The tag does not lead to the commit that was fetched.
     #[error("failed to verify tag {0}: it names another commit than the one that was fetched")]
     OtherCommit(String),
+    /// There is no way to it from the last trusted commit.
+    #[error(transparent)]
+    History(HistoryError),
     /// The mirror cannot be opened.
     #[error("failed to open the mirror")]
     Mirror(#[source] FetchError),
@@ -119,9 +152,28 @@ pub enum VerifyError {
     Unreadable(#[from] ObjectError),
 }
 
+impl From<HistoryError> for VerifyError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Object(error) => Self::Unreadable(error),
+            error => Self::History(error),
+        }
+    }
+}
+
 impl Policy {
-    /// The policy that a spec asks for, with the material that its trust reference led to.
-    pub fn new(mode: VerificationMode, material: Option<&TrustMaterial>) -> Result<Self, PolicyError> {
+    /// The policy that a spec asks for, with the material that its trust reference led to, and with what is known of
+    /// the source's history.
+    pub fn new(
+        spec: &Verify,
+        material: Option<&TrustMaterial>,
+        reached: Option<&LastTrusted>,
+        accepted: Option<ObjectId>,
+    ) -> Result<Self, PolicyError> {
+        let mode = spec.mode;
+        if spec.start_from.is_some() && mode != VerificationMode::History {
+            return Err(PolicyError::UselessStart);
+        }
         let trusted = || {
             let material = material.ok_or(PolicyError::NoTrustReference(mode))?;
             Ok::<_, PolicyError>(TrustStore::parse(
@@ -131,12 +183,32 @@ impl Policy {
             )?)
         };
         match mode {
-            VerificationMode::History => Err(PolicyError::HistoryUnsupported),
+            VerificationMode::History => Ok(Self::History {
+                trust: trusted()?,
+                anchor: Anchor::of(spec, reached)?,
+                accepted,
+            }),
             VerificationMode::Head => Ok(Self::Head(trusted()?)),
             VerificationMode::Tag => Ok(Self::Tag(trusted()?)),
             VerificationMode::TagAndHead => Ok(Self::TagAndHead(trusted()?)),
             VerificationMode::None if material.is_some() => Err(PolicyError::UselessTrustReference),
             VerificationMode::None => Ok(Self::Waived),
+        }
+    }
+}
+
+impl Anchor {
+    /// Where a source's history begins. A `startFrom` counts until a commit is trusted because of it, and again when it
+    /// is another one: so users begin anew.
+    fn of(spec: &Verify, reached: Option<&LastTrusted>) -> Result<Self, PolicyError> {
+        let parse = |id: &str| id.parse::<ObjectId>().map_err(|_| PolicyError::NoCommitId);
+        match (reached, &spec.start_from) {
+            (Some(reached), start) if *start == reached.start_from => {
+                Ok(Self::Reached(parse(&reached.commit)?, reached.signer.clone()))
+            }
+            (_, Some(start)) => Ok(Self::Named(parse(start)?)),
+            (Some(reached), None) => Ok(Self::Reached(parse(&reached.commit)?, reached.signer.clone())),
+            (None, None) => Ok(Self::FirstSight),
         }
     }
 }
@@ -157,6 +229,10 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
             })
     };
     let verification = match policy {
+        Policy::History { trust, accepted, .. } if *accepted == Some(id) => {
+            verify_history(&objects, trust, &Anchor::FirstSight, id, now)?
+        }
+        Policy::History { trust, anchor, .. } => verify_history(&objects, trust, anchor, id, now)?,
         Policy::Head(trust) => Verification::Signed(head(trust)?),
         Policy::Tag(trust) => Verification::Signed(verify_tag(revision, &objects, trust, id, now)?),
         Policy::TagAndHead(trust) => {
@@ -176,6 +252,62 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
         tree: Tree::git(revision.mirror().clone(), commit.tree),
         verification,
     })
+}
+
+/// Holds every commit since the anchor against the trusted keys, the oldest first: what is reported is where it began.
+fn verify_history(
+    objects: &Objects,
+    trust: &TrustStore,
+    anchor: &Anchor,
+    head: ObjectId,
+    now: Timestamp,
+) -> Result<Verification, VerifyError> {
+    let signer = |id: ObjectId| -> Result<Signer, VerifyError> {
+        let missing = || VerifyError::History(HistoryError::Incomplete { missing: id });
+        let raw = objects.commit(id)?.ok_or_else(missing)?;
+        let refused = |refusal| VerifyError::Commit {
+            commit: id.to_string(),
+            refusal,
+        };
+        trust.verify_commit(&raw, id, now).map_err(refused)
+    };
+    let (start, known) = match anchor {
+        Anchor::FirstSight => return signer(head).map(Verification::Signed),
+        Anchor::Named(start) => (*start, &None),
+        Anchor::Reached(start, known) => (*start, known),
+    };
+    if start != head {
+        let mut last = None;
+        for commit in since(objects, start, head)? {
+            last = Some(signer(commit)?);
+        }
+        return last
+            .map(Verification::Signed)
+            .ok_or_else(|| VerifyError::History(HistoryError::Incomplete { missing: head }));
+    }
+    match signer(head) {
+        Ok(signer) => Ok(Verification::Signed(signer)),
+        // It counts for new commits only that a key is not in the material, and what was named needs no signature.
+        Err(VerifyError::Commit { refusal, .. })
+            if matches!(refusal, Refusal::UnknownKey { .. }) || known.is_none() =>
+        {
+            Ok(Verification::Earlier(known.clone()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Commits for Objects {
+    fn commit(&self, id: ObjectId) -> Result<Option<Vec<u8>>, ObjectError> {
+        let Ok(id) = Oid::from_str(&id.to_string()) else {
+            return Ok(None);
+        };
+        if !self.has(id) {
+            return Ok(None);
+        }
+        self.raw_object(id, MAX_OBJECT_BYTES)
+            .map(|object| Some(object.data))
+    }
 }
 
 fn verify_tag(
@@ -275,19 +407,21 @@ impl Verification {
                 identity: signer.identity.clone(),
                 fingerprint: signer.fingerprint.clone(),
             }),
+            Self::Earlier(signer) => signer.clone(),
             Self::Waived => None,
         }
     }
 }
 
-fn signer_kind(kind: SignerKind) -> &'static str {
+/// The kind of a key, as statuses have it.
+pub(crate) fn signer_kind(kind: SignerKind) -> &'static str {
     match kind {
         SignerKind::Ssh => "ssh",
         SignerKind::OpenPgp => "openpgp",
     }
 }
 
-/// `ssh:alice@example.org SHA256:…`, or `waived`.
+/// `ssh:alice@example.org SHA256:…`; `startFrom` for the commit that the spec names; or `waived`.
 impl fmt::Display for Verification {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -300,6 +434,12 @@ impl fmt::Display for Verification {
                     signer.fingerprint
                 )
             }
+            Self::Earlier(Some(signer)) => write!(
+                formatter,
+                "{}:{} {}",
+                signer.kind, signer.identity, signer.fingerprint
+            ),
+            Self::Earlier(None) => formatter.write_str("startFrom"),
             Self::Waived => formatter.write_str("waived"),
         }
     }
@@ -312,6 +452,7 @@ impl VerifyError {
             Self::Commit { refusal, .. } | Self::Tag { refusal, .. } => refusal.reason(),
             Self::NoTag(_) => "NoTag",
             Self::OtherCommit(_) => "TagNameMismatch",
+            Self::History(error) => error.reason(),
             Self::Mirror(_) | Self::Unreadable(_) => "GitOperationFailed",
         }
     }

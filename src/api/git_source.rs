@@ -74,17 +74,23 @@ pub struct GitReference {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Verify {
-    /// What has to be signed.
+    /// What has to be signed; History when absent.
+    #[serde(default)]
     pub mode: VerificationMode,
     /// The keys that are trusted; required unless the mode is None.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_ref: Option<TrustReference>,
+    /// In mode History the commit, by its full id, that is taken as trusted and whose descendants have to be signed. When
+    /// absent, the first revision that is seen has to verify, and history begins with it. Another value begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<String>,
 }
 
 /// What has to be signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum VerificationMode {
-    /// Every commit since the last trusted one. Not supported yet: it is refused, never taken for Head.
+    /// Every commit since the last trusted one, over all parents; a new head has to descend from it.
+    #[default]
     History,
     /// The commit that is applied.
     Head,
@@ -131,6 +137,9 @@ pub struct GitSourceStatus {
     /// Who signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<SignerStatus>,
+    /// In mode History the full id of the commit that new ones have to descend from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_trusted: Option<String>,
     /// The value of the annotation `fluxops.dev/requestedAt` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,

@@ -151,6 +151,15 @@ pub enum Event {
         /// The digest of the material: `sha256:` and 64 hexadecimal digits.
         digest: String,
     },
+    /// The history of a source begins with another commit from here on, which is the subject's.
+    TrustAnchored {
+        /// The source, and the commit.
+        subject: Subject,
+        /// Why it begins there.
+        by: AnchoredBy,
+        /// The commit's full id that was trusted last before.
+        previous: Option<String>,
+    },
     /// The line before was cut off when its process died.
     Torn {
         /// How many bytes it has.
@@ -158,6 +167,29 @@ pub enum Event {
         /// Their SHA-256.
         digest: String,
     },
+}
+
+/// Why a history begins with a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AnchoredBy {
+    /// It was the first that was seen.
+    FirstSight,
+    /// `spec.verify.startFrom`.
+    StartFrom,
+    /// Somebody accepted it although it does not descend from the one before.
+    AcceptRewind,
+}
+
+impl AnchoredBy {
+    /// The reason as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstSight => "firstSight",
+            Self::StartFrom => "startFrom",
+            Self::AcceptRewind => "acceptRewind",
+        }
+    }
 }
 
 impl Trigger {

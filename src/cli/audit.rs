@@ -63,6 +63,7 @@ fn log(arguments: &LogArguments, console: &mut Console<'_>) -> Result<Exit, Comm
 
 fn row(record: &Record) -> Vec<String> {
     const SHORT_COMMIT: usize = 12;
+    let short = |commit: &String| -> String { commit.chars().take(SHORT_COMMIT).collect() };
     let (event, subject, what) = match &record.event {
         Event::Started { version } => ("started", None, format!("fluxops {version}")),
         Event::Intent { subject, actions } => ("intent", Some(subject), changes(actions.len())),
@@ -84,9 +85,20 @@ fn row(record: &Record) -> Vec<String> {
             ..
         } => ("refused", Some(subject), format!("{}: {reason}", step.as_str())),
         Event::TrustChanged { subject, digest } => ("trust", Some(subject), digest.clone()),
+        Event::TrustAnchored {
+            subject,
+            by,
+            previous,
+        } => (
+            "anchored",
+            Some(subject),
+            previous.as_ref().map_or_else(
+                || by.as_str().to_owned(),
+                |previous| format!("{}, {} before", by.as_str(), short(previous)),
+            ),
+        ),
         Event::Torn { bytes, .. } => ("torn", None, format!("{bytes} bytes were cut off")),
     };
-    let short = |commit: &String| commit.chars().take(SHORT_COMMIT).collect();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         record.sequence.to_string(),

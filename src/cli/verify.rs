@@ -1,17 +1,30 @@
-//! `fluxops verify`: the verdict on a commit or tag of a local repository.
+//! `fluxops verify`: verdicts on the commits or a tag of a local repository.
+
+mod judge;
+mod pre_receive;
+mod repository;
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use git_signature::{ObjectId, Refusal, Signer, TrustStore};
-use git2::{ObjectType, Repository};
+use git_signature::{ObjectId, TrustStore};
 use jiff::Timestamp;
 
+use self::judge::{Explain, Verdict, commits, tag};
+use self::repository::Local;
 use super::{CommandError, Console, Exit, Format, trust};
+use crate::verify::{HistoryError, all, since};
 
 #[derive(Args)]
 #[command(
-    after_help = "Example: fluxops verify --trust keys/ HEAD\n\nThe trust folder holds allowed_signers, *.sshpub, *.asc and revoked_keys."
+    after_help = "The trust folder holds allowed_signers, *.sshpub, *.asc and revoked_keys; `fluxops trust init` makes one.\n\
+        Exit code: 0 trusted, 1 refused, 2 unusable: a revision that does not exist, trust that cannot be read\n\n\
+        Examples:\n  \
+        fluxops verify --trust keys/                             all of the history of HEAD\n  \
+        fluxops verify --trust keys/ --since v1.0 main           what came since v1.0, which is taken as trusted\n  \
+        fluxops verify --trust keys/ --mode head HEAD            one commit\n  \
+        fluxops verify --trust keys/ --mode tag v1.1             an annotated tag\n  \
+        exec fluxops verify --trust /etc/git/keys --pre-receive  as hooks/pre-receive of a repository"
 )]
 pub(super) struct Arguments {
     /// The repository
@@ -20,9 +33,18 @@ pub(super) struct Arguments {
     /// A folder with the trusted keys
     #[arg(long, value_name = "DIR")]
     trust: PathBuf,
-    /// What has to be signed; history is not supported yet
-    #[arg(long, value_enum, default_value_t = Mode::Head)]
+    /// What has to be signed
+    #[arg(long, value_enum, default_value_t = Mode::History)]
     mode: Mode,
+    /// A revision that is taken as trusted; REV has to be it, or to descend from it
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
+    /// Say which rule decided
+    #[arg(long)]
+    explain: bool,
+    /// Judge what is pushed: a git hook, which reads `old new ref` lines from standard input
+    #[arg(long, conflicts_with_all = ["since", "mode", "revision"])]
+    pre_receive: bool,
     /// How verdicts are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -33,7 +55,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// Every commit since a trusted one.
+    /// Every commit since a trusted one, over all parents.
     History,
     /// The commit.
     Head,
@@ -41,113 +63,82 @@ enum Mode {
     Tag,
 }
 
-#[derive(serde::Serialize)]
-struct Verdict {
-    commit: String,
-    verdict: &'static str,
-    reason: Option<String>,
-    signer: Option<String>,
-}
-
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
-    let unusable = |message: String| CommandError::new(Exit::Unusable, message);
     let material = trust::folder::read(&arguments.trust)?;
     let entries = material
         .iter()
         .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     let trust = TrustStore::parse(entries).map_err(CommandError::unusable)?;
-    let repository = Repository::open(&arguments.repo).map_err(|error| {
-        unusable(format!(
-            "failed to open the repository {}: {}",
-            arguments.repo.display(),
-            error.message()
-        ))
-    })?;
-    let (id, outcome) = match arguments.mode {
-        Mode::History => {
-            return Err(unusable(
-                "mode history is not supported yet; use head or tag".to_owned(),
-            ));
-        }
-        Mode::Head => head(&repository, &trust, &arguments.revision)?,
-        Mode::Tag => tag(&repository, &trust, &arguments.revision)?,
+    let now = Timestamp::now();
+    let verdicts = if arguments.pre_receive {
+        pre_receive::judge(&Local::of_hook(&arguments.repo)?, &trust, now)?
+    } else {
+        judge(&Local::open(&arguments.repo)?, &trust, arguments, now)?
     };
-    let verdict = match &outcome {
-        Ok(signer) => Verdict {
-            commit: id,
-            verdict: "trusted",
-            reason: None,
-            signer: Some(format!("{} {}", signer.identity, signer.fingerprint)),
-        },
-        Err(refusal) => Verdict {
-            commit: id,
-            verdict: "refused",
-            reason: Some(refusal.to_string()),
-            signer: None,
-        },
-    };
-    match arguments.output {
-        Format::Json => writeln!(console.output, "{}", serde_json::json!([verdict]))?,
-        Format::Text => {
-            let why = verdict
-                .signer
-                .as_ref()
-                .or(verdict.reason.as_ref())
-                .map_or("", String::as_str);
-            writeln!(console.output, "{} {} {why}", verdict.commit, verdict.verdict)?;
-        }
-    }
-    Ok(if outcome.is_ok() {
+    print(&verdicts, arguments, console)?;
+    Ok(if verdicts.iter().all(Verdict::is_trusted) {
         Exit::Success
     } else {
         Exit::Negative
     })
 }
 
-type Judged = (String, Result<Signer, Refusal>);
-
-fn head(repository: &Repository, trust: &TrustStore, revision: &str) -> Result<Judged, CommandError> {
-    let object = repository
-        .revparse_single(revision)
-        .and_then(|object| object.peel(ObjectType::Commit));
-    let (id, raw) = raw(
-        repository,
-        object.map_err(|error| no_such(revision, &error))?.id(),
-    )?;
-    Ok((id.to_string(), trust.verify_commit(&raw, id, Timestamp::now())))
+fn judge(
+    local: &Local,
+    trust: &TrustStore,
+    arguments: &Arguments,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, CommandError> {
+    if arguments.since.is_some() && arguments.mode != Mode::History {
+        return Err(CommandError::new(Exit::Unusable, "--since is for mode history"));
+    }
+    if arguments.mode == Mode::Tag {
+        return Ok(vec![tag(local, trust, &arguments.revision, now)?]);
+    }
+    let head = local.commit_id(&arguments.revision)?;
+    let ids = match (arguments.mode, &arguments.since) {
+        (Mode::History, Some(start)) => since(local, local.commit_id(start)?, head),
+        (Mode::History, None) => all(local, head),
+        (Mode::Head | Mode::Tag, _) => Ok(vec![head]),
+    };
+    history(local, trust, head, ids, now)
 }
 
-fn tag(repository: &Repository, trust: &TrustStore, name: &str) -> Result<Judged, CommandError> {
-    let name = format!("refs/tags/{}", name.strip_prefix("refs/tags/").unwrap_or(name));
-    let reference = repository
-        .find_reference(&name)
-        .map_err(|error| no_such(&name, &error))?;
-    let target = reference
-        .target()
-        .ok_or_else(|| CommandError::new(Exit::Unusable, format!("{name} is no tag")))?;
-    let (id, raw) = raw(repository, target)?;
-    Ok((
-        id.to_string(),
-        trust
-            .verify_tag(&raw, id, &name, Timestamp::now())
-            .map(|(signer, _)| signer),
-    ))
+/// The verdicts on a history; on its head alone where there is no way to it.
+fn history(
+    local: &Local,
+    trust: &TrustStore,
+    head: ObjectId,
+    ids: Result<Vec<ObjectId>, HistoryError>,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, CommandError> {
+    match ids {
+        Ok(ids) => commits(local, trust, &ids, now),
+        Err(HistoryError::Object(error)) => Err(CommandError::unusable(error)),
+        Err(error) => Ok(vec![Verdict::no_way(head, &error)]),
+    }
 }
 
-fn raw(repository: &Repository, id: git2::Oid) -> Result<(ObjectId, Vec<u8>), CommandError> {
-    let failed = |error: git2::Error| no_such(&id.to_string(), &error);
-    let database = repository.odb().map_err(failed)?;
-    let raw = database.read(id).map_err(failed)?.data().to_vec();
-    let id = id
-        .to_string()
-        .parse()
-        .map_err(|_| CommandError::new(Exit::Unusable, "failed to read the object id"))?;
-    Ok((id, raw))
-}
-
-fn no_such(revision: &str, error: &git2::Error) -> CommandError {
-    CommandError::new(
-        Exit::Unusable,
-        format!("failed to find {revision:?}: {}", error.message()),
-    )
+fn print(verdicts: &[Verdict], arguments: &Arguments, console: &mut Console<'_>) -> Result<(), CommandError> {
+    match arguments.output {
+        Format::Json => writeln!(console.output, "{}", serde_json::json!(verdicts))?,
+        Format::Text => {
+            let explain = if arguments.explain {
+                Explain::Rules
+            } else {
+                Explain::Nothing
+            };
+            for verdict in verdicts {
+                verdict.print(explain, console.output)?;
+            }
+            let refused = verdicts.iter().filter(|verdict| !verdict.is_trusted()).count();
+            if verdicts.len() > 1 {
+                let trusted = verdicts.len() - refused;
+                writeln!(console.errors, "{trusted} trusted, {refused} refused")?;
+            } else if verdicts.is_empty() {
+                writeln!(console.errors, "nothing is new")?;
+            }
+        }
+    }
+    Ok(())
 }

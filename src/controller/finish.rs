@@ -100,7 +100,12 @@ impl Controller {
             return;
         }
         ran.status.clone_from(&current.status);
-        let Sourced { result, held } = sourced;
+        let Sourced {
+            result,
+            held,
+            last_trusted,
+        } = sourced;
+        ran.status.last_trusted = last_trusted;
         if held == Held::Withdrawn {
             self.revisions.remove(&name.key);
         }

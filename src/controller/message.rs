@@ -2,23 +2,35 @@
 
 use std::time::Duration;
 
+use git_signature::SignerKind;
+
 use crate::name::ObjectRef;
 use crate::notify::{self, Changes, ClusterObject, CommitId, Listed, Public, Reason, Retry, forge};
 use crate::plan::Action;
 use crate::reconcile::{Delivered, Failure};
-use crate::verify::{CommitFacts, Verification};
+use crate::verify::{CommitFacts, Verification, signer_kind};
 
 /// What a signature said.
 pub(super) fn signature(verification: &Verification) -> notify::Signature {
     match verification {
         Verification::Signed(signer) => notify::Signature::Signed {
             key: match signer.kind {
-                git_signature::SignerKind::Ssh => notify::KeyKind::Ssh,
-                git_signature::SignerKind::OpenPgp => notify::KeyKind::OpenPgp,
+                SignerKind::Ssh => notify::KeyKind::Ssh,
+                SignerKind::OpenPgp => notify::KeyKind::OpenPgp,
             },
             identity: Public::masked(&signer.identity),
             fingerprint: Public::masked(&signer.fingerprint),
         },
+        Verification::Earlier(Some(signer)) => notify::Signature::Signed {
+            key: if signer.kind == signer_kind(SignerKind::OpenPgp) {
+                notify::KeyKind::OpenPgp
+            } else {
+                notify::KeyKind::Ssh
+            },
+            identity: Public::masked(&signer.identity),
+            fingerprint: Public::masked(&signer.fingerprint),
+        },
+        Verification::Earlier(None) => notify::Signature::Named,
         Verification::Waived => notify::Signature::Waived,
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
             set(ConditionType::Ready, ConditionStatus::True, "Succeeded", &message);
             let (verified, reason) = match revision.verification() {
                 Verification::Signed(_) => (ConditionStatus::True, "Verified"),
+                Verification::Earlier(_) => (ConditionStatus::True, "TrustedEarlier"),
                 Verification::Waived => (ConditionStatus::Unknown, "Waived"),
             };
             set(ConditionType::SourceVerified, verified, reason, &signed);
@@ -186,6 +187,11 @@ pub(super) fn invalid_conditions(unreadable: &Unreadable, failure: &Failure, now
 fn signed_by(verification: &Verification) -> String {
     match verification {
         Verification::Signed(signer) => format!("signed by {} ({})", signer.identity, signer.fingerprint),
+        Verification::Earlier(Some(signer)) => format!(
+            "signed by {} ({}), who was trusted then",
+            signer.identity, signer.fingerprint
+        ),
+        Verification::Earlier(None) => "taken as trusted: spec.verify.startFrom names it".to_owned(),
         Verification::Waived => "not verified: spec.verify.mode is None".to_owned(),
     }
 }

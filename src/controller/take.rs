@@ -174,7 +174,9 @@ fn what_it_asks_for(definitions: &Definitions, parsed: &Parsed) -> Option<Trigge
             let old = definitions.sources.get(&new.key);
             (
                 old.is_none_or(|old| old.spec != new.spec),
-                old.is_some_and(|old| old.requested_at != new.requested_at),
+                old.is_some_and(|old| {
+                    old.requested_at != new.requested_at || old.accept_rewind != new.accept_rewind
+                }),
             )
         }
         Parsed::Delivery(new) => {

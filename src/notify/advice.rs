@@ -99,6 +99,17 @@ fn verify(event: &Event, reason: &str) -> Rich {
             "Signature and content of {commit} do not belong together: it was changed after it was signed. Keep a \
              copy of the repository, and find out who pushed it."
         )),
+        "Rewound" | "Diverged" | "UnrelatedHistory" | "TrustedCommitMissing" => Rich::new(
+            "Somebody pushed by force, or the remote was restored from a backup. Find out who, and why. What is in the \
+             cluster stays. If it is right, accept the new head: ",
+        )
+        .code(format!(
+            "fluxops reconcile gitsource/{} -n {} --accept-rewind {}",
+            event.object.key.name,
+            event.object.key.namespace,
+            event.commit.as_ref().map_or("COMMIT", |commit| commit.id.as_str())
+        ))
+        .text("."),
         _ => Rich::new("See it for yourself in a clone: ")
             .code(format!("fluxops verify --trust DIR {}", revision(event)))
             .text(". If nobody can say where the commit comes from, treat the repository as broken into."),

@@ -204,6 +204,8 @@ pub enum Signature {
         /// Which key.
         fingerprint: Public,
     },
+    /// The source takes this very commit as trusted (`verify.startFrom`).
+    Named,
     /// The source asks for none (`verify.mode: None`).
     Waived,
     /// There is none that is trusted; the failure says why.

@@ -229,6 +229,9 @@ fn signature_words(signature: &Signature) -> Rich {
         } => Rich::new(line(identity))
             .text(format!(", {} key ", key.as_str()))
             .code(line(fingerprint)),
+        Signature::Named => {
+            Rich::new("not checked: this source takes the commit as trusted (verify.startFrom)")
+        }
         Signature::Waived => Rich::new("not checked: this source asks for no signature (verify.mode: None)"),
         Signature::Refused => Rich::new("nobody we trust"),
     }

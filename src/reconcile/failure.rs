@@ -11,7 +11,7 @@ use crate::notify::Step;
 use crate::plan::{ObjectFailure, PlanError};
 use crate::render::RenderError;
 use crate::source::{FetchError, InvalidCredentials};
-use crate::store::StoreError;
+use crate::store::{LastTrustedError, StoreError};
 use crate::verify::{CommitFacts, PolicyError, VerifyError};
 
 /// Why a reconcile did not succeed.
@@ -138,6 +138,16 @@ impl From<VerifyError> for Failure {
             _ => Remedy::Change,
         };
         Self::new(Step::Verify, error.reason(), &error, remedy)
+    }
+}
+
+impl From<LastTrustedError> for Failure {
+    fn from(error: LastTrustedError) -> Self {
+        let (reason, remedy) = match &error {
+            LastTrustedError::Io { .. } => ("StateDirectory", Remedy::Retry),
+            LastTrustedError::Invalid { .. } => ("InvalidTrustRecord", Remedy::Change),
+        };
+        Self::new(Step::Verify, reason, &error, remedy)
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use git_signature::Refusal;
+use git_signature::{ObjectId, Refusal};
 use jiff::Timestamp;
 use ring::digest::{Context as Digest, SHA256};
 
 use super::{Context, Failure, Trigger, refused, sibling};
-use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy};
-use crate::audit::Subject;
+use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy, VerificationMode};
+use crate::audit::{AnchoredBy, Event, Subject};
 use crate::name::{Kind, ObjectName};
 use crate::notify::Step;
 use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
-use crate::store::{Definition, Store};
+use crate::store::{Definition, LastTrusted, Store};
 use crate::verify::{Policy, TrustMaterial, VerifiedRevision, VerifyError, facts, verify};
 
 /// What came of a source.
@@ -21,6 +21,8 @@ pub struct Sourced {
     pub result: Result<Arc<VerifiedRevision>, Failure>,
     /// Whether the revision that was verified before may still be applied.
     pub held: Held,
+    /// In mode History the full id of the commit that new ones have to descend from, if it is known.
+    pub last_trusted: Option<String>,
 }
 
 /// Whether a revision that was verified before may still be applied.
@@ -42,9 +44,10 @@ pub async fn reconcile_source(
     held: Option<Arc<VerifiedRevision>>,
     trigger: Trigger,
 ) -> Sourced {
-    let work = Work {
+    let mut work = Work {
         context,
         source,
+        reached: None,
         subject: Subject {
             object: ObjectName {
                 kind: Kind::GitSource,
@@ -55,15 +58,14 @@ pub async fn reconcile_source(
             signer: None,
         },
     };
-    match work.run(held).await {
-        Ok(revision) => Sourced {
-            result: Ok(revision),
-            held: Held::Stands,
-        },
-        Err(Stop { failure, held }) => Sourced {
-            result: Err(failure),
-            held,
-        },
+    let (result, held) = match work.run(held).await {
+        Ok(revision) => (Ok(revision), Held::Stands),
+        Err(Stop { failure, held }) => (Err(failure), held),
+    };
+    Sourced {
+        result,
+        held,
+        last_trusted: work.reached.map(|reached| reached.commit),
     }
 }
 
@@ -86,6 +88,8 @@ struct Work<'a> {
     context: &'a Context,
     source: &'a Source,
     subject: Subject,
+    /// What is known of the source's history.
+    reached: Option<LastTrusted>,
 }
 
 /// With what the remote is asked.
@@ -96,15 +100,100 @@ struct Access {
 }
 
 impl Work<'_> {
-    async fn run(&self, held: Option<Arc<VerifiedRevision>>) -> Result<Arc<VerifiedRevision>, Stop> {
+    async fn run(&mut self, held: Option<Arc<VerifiedRevision>>) -> Result<Arc<VerifiedRevision>, Stop> {
         self.context.store.forget_references(&self.subject.object);
         let access = self.access().await?;
+        self.reached = self.reached()?;
         // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
         let policy = Arc::new(self.policy().await?);
         if let Some(held) = held {
             self.hold(held, Arc::clone(&policy)).await?;
         }
-        Ok(self.fetch(access, policy).await?)
+        let revision = self.fetch(access, policy).await?;
+        self.advance(&revision)?;
+        Ok(revision)
+    }
+
+    /// The last trusted commit of this object's URL and ref: what the state directory says, or, where that was lost, the
+    /// status that was published for the same spec.
+    fn reached(&self) -> Result<Option<LastTrusted>, Failure> {
+        let Definition {
+            key,
+            spec,
+            status,
+            generation,
+            ..
+        } = self.source;
+        if spec.verify.mode != VerificationMode::History {
+            return Ok(None);
+        }
+        if let Some(reached) = LastTrusted::read(&self.context.state_dir, key, spec)? {
+            return Ok(Some(reached));
+        }
+        let is_of_this_spec = generation.is_some() && status.observed_generation == *generation;
+        let published = status.last_trusted.as_ref().filter(|_| is_of_this_spec);
+        Ok(published.map(|commit| LastTrusted::new(key, spec, commit.clone(), status.signer.clone())))
+    }
+
+    /// The request to accept a commit that does not descend from the last trusted one, unless it was followed before.
+    fn accept_request(&self) -> Option<&str> {
+        let request = self.source.accept_rewind.as_deref()?;
+        let followed = self
+            .reached
+            .as_ref()
+            .and_then(|reached| reached.accepted.as_deref());
+        (followed != Some(request)).then_some(request)
+    }
+
+    fn accepted(&self) -> Option<ObjectId> {
+        let request = self.accept_request()?;
+        let commit = request.split_once('@').map_or(request, |(commit, _)| commit);
+        commit.parse().ok()
+    }
+
+    /// Keeps a verified revision as the one that the next has to descend from. That is on disk, and on record where
+    /// history begins anew with it, before the revision is used.
+    fn advance(&mut self, revision: &VerifiedRevision) -> Result<(), Failure> {
+        let Definition { key, spec, .. } = self.source;
+        if spec.verify.mode != VerificationMode::History {
+            return Ok(());
+        }
+        let commit = revision.commit().id.clone();
+        let is_accepted = self.accepted().is_some_and(|id| id.to_string() == commit);
+        let former = self.reached.as_ref();
+        let begun_by = match former {
+            _ if is_accepted => Some(AnchoredBy::AcceptRewind),
+            Some(former) if former.start_from == spec.verify.start_from => None,
+            Some(_) if spec.verify.start_from.is_none() => None,
+            _ if spec.verify.start_from.is_some() => Some(AnchoredBy::StartFrom),
+            _ => Some(AnchoredBy::FirstSight),
+        };
+        let followed = if is_accepted {
+            self.source.accept_rewind.clone()
+        } else {
+            former.and_then(|former| former.accepted.clone())
+        };
+        let signer = revision.verification().signer_status();
+        let mut reached = LastTrusted::new(key, spec, commit, signer);
+        reached.accepted = followed;
+        if former == Some(&reached) && begun_by.is_none() {
+            return Ok(());
+        }
+        if let Some(by) = begun_by {
+            let event = Event::TrustAnchored {
+                subject: Subject {
+                    signer: Some(revision.verification().to_string()),
+                    ..self.subject_of(&reached.commit)
+                },
+                by,
+                previous: former.map(|former| former.commit.clone()),
+            };
+            self.context.audit.note(event, Timestamp::now())?;
+            tracing::info!(object = %self.subject.object, commit = reached.commit, by = by.as_str(), "history begins with this commit");
+        }
+        reached.write(&self.context.state_dir, key, spec)?;
+        self.reached = Some(reached);
+        Ok(())
     }
 
     async fn access(&self) -> Result<Access, Failure> {
@@ -150,7 +239,12 @@ impl Work<'_> {
             }
             None => None,
         };
-        let policy = Policy::new(spec.verify.mode, material.as_ref())?;
+        let policy = Policy::new(
+            &spec.verify,
+            material.as_ref(),
+            self.reached.as_ref(),
+            self.accepted(),
+        )?;
         if let Some(material) = &material {
             self.context
                 .audit

@@ -13,7 +13,10 @@ use crate::name::{FINALIZER, InvalidName, Key, Kind, ObjectName};
 
 /// The annotation that asks for a reconcile now; its value is a time, or anything else that is new.
 pub const REQUESTED_AT: &str = "fluxops.dev/requestedAt";
-/// Flux's annotation of the same meaning.
+/// The annotation that accepts a commit as a source's head that does not descend from the last trusted one: the commit's
+/// full id, and behind an `@` anything that makes it another request than the one before.
+pub const ACCEPT_REWIND: &str = "fluxops.dev/acceptRewind";
+/// Flux's annotation that asks for a reconcile now.
 const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 /// One of our objects.
@@ -29,6 +32,8 @@ pub struct Definition<Spec, Status> {
     pub labels: BTreeMap<String, String>,
     /// What asks for a reconcile now.
     pub requested_at: Option<String>,
+    /// Which commit is accepted although it does not descend from the last trusted one: [`ACCEPT_REWIND`].
+    pub accept_rewind: Option<String>,
     /// Whether it is being deleted and waits for us.
     pub deletion: Deletion,
     /// What it asks for.
@@ -202,6 +207,7 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
         generation: metadata.generation,
         labels: metadata.labels,
         requested_at: requested_at.cloned(),
+        accept_rewind: metadata.annotations.get(ACCEPT_REWIND).cloned(),
         deletion,
         spec,
         // A status that another version wrote is not worth failing for: it is written anew.

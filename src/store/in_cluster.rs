@@ -137,7 +137,7 @@ impl InCluster {
     pub(super) async fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("write the status of", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
-        let (object, resource) = ours(status.kind(), key);
+        let (object, resource) = in_our_group(status.kind(), key);
         session
             .apply_status(&object, &resource, &status.to_json())
             .await
@@ -152,7 +152,7 @@ impl InCluster {
         let key = &object.key;
         let failed = |error: ClusterError| StoreError::cluster("write the conditions of", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
-        let (object, resource) = ours(object.kind, key);
+        let (object, resource) = in_our_group(object.kind, key);
         let patch = serde_json::json!({"status": {"conditions": conditions}});
         session
             .merge_status(&object, &resource, &patch)
@@ -170,7 +170,7 @@ impl InCluster {
     ) -> Result<(), StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("set the finalizer of", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
-        let (object, resource) = ours(Kind::Delivery, key);
+        let (object, resource) = in_our_group(Kind::Delivery, key);
         let live: Option<serde_json::Value> = session.read(&object, &resource).await.map_err(failed)?;
         let Some(live) = live else { return Ok(()) };
         let live_uid = live.pointer("/metadata/uid").and_then(serde_json::Value::as_str);
@@ -227,7 +227,7 @@ pub enum Finalizer {
 }
 
 /// How one of our own objects is addressed.
-pub(crate) fn ours(kind: Kind, key: &Key) -> (ObjectRef, Resource) {
+pub(crate) fn in_our_group(kind: Kind, key: &Key) -> (ObjectRef, Resource) {
     let plural = match kind {
         Kind::GitSource => "gitsources",
         Kind::Delivery => "deliveries",

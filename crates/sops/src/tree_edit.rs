@@ -286,7 +286,7 @@ mod tests {
                 "a: b\n",
                 "a",
                 "{\"x\": [1, {\"y\": null}], \"z\": {}}",
-                "a:\n  x:\n    - 1\n    - \"y\": null\n  z: {}\n",
+                "a:\n  x:\n  - 1\n  - \"y\": null\n  z: {}\n",
             ),
             ("- \n", "a", "1", ""),
             ("a: |\n  b\n  c\nd: e\n", "a", "\"f\"", "a: f\nd: e\n"),

@@ -1,0 +1,153 @@
+//! Mode History in a cluster: every commit since the last trusted one.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::{Value as Json, json};
+use support::eventually;
+use support::fluxops::Run;
+use support::installed::Installed;
+
+/// A source in the default mode, at work.
+fn installed() -> (Installed, String) {
+    let mut installed = Installed::new();
+    installed.world.source["spec"]["verify"] = json!({"trustRef": {"kind": "ConfigMap", "name": "signers"}});
+    let commit = installed.world.commit_good("v1");
+    installed.publish();
+    installed.apply(&installed.world.notifier());
+    installed.apply(&installed.world.source);
+    installed.apply(&installed.world.delivery);
+    installed.start();
+    let applied = installed.wait_applied("web", &commit);
+    assert_eq!(
+        applied["status"]["lastAppliedRevision"],
+        format!("main@sha1:{commit}")
+    );
+    (installed, commit)
+}
+
+/// What the audit log has of a kind of event.
+fn audited(installed: &Installed, kind: &str) -> Vec<Json> {
+    let log = Run::of(&[
+        "audit",
+        "log",
+        "-o",
+        "json",
+        "--state-dir",
+        &installed.world.state_dir(),
+    ]);
+    let log = log.expect(0).stdout;
+    let records = log
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap());
+    records.filter(|record| record["event"]["type"] == kind).collect()
+}
+
+/// `fluxops reconcile gitsource/apps`, by an administrator.
+fn reconcile(installed: &Installed, more: &[&str]) -> Run {
+    let mut arguments = vec![
+        "reconcile",
+        "gitsource/apps",
+        "-n",
+        &installed.world.namespace.name,
+    ];
+    arguments.extend(more);
+    Run::of(&arguments)
+}
+
+#[test]
+fn an_unsigned_commit_under_a_signed_head_is_refused_until_trust_begins_anew() {
+    let (mut installed, first) = installed();
+    let source = installed.wait_reason("gitsources", "apps", "Succeeded");
+    assert_eq!(source["status"]["lastTrusted"], first);
+
+    installed.world.write_version("evil");
+    let buried = installed.world.repository.commit_unsigned("Buried");
+    let above = installed.world.commit_good("v2");
+    installed.publish();
+    let refused = installed.wait_reason("gitsources", "apps", "Unsigned");
+    let message = refused["status"]["conditions"].to_string();
+    assert!(message.contains(&buried), "{message}");
+    assert_eq!(refused["status"]["lastTrusted"], first);
+    eventually("an alert that names it", || {
+        let messages = installed.world.slack.messages();
+        messages
+            .iter()
+            .any(|message| message.contains(&buried))
+            .then_some(())
+    });
+    assert_eq!(installed.world.version().as_deref(), Some("v1"));
+
+    // A signed revert is one more commit; the unsigned one is still there, below.
+    installed.world.write_version("v1");
+    let revert = installed
+        .world
+        .repository
+        .commit(&installed.world.alice, "Revert");
+    installed.publish();
+    let still = installed.wait_for("gitsources", "apps", |source| {
+        source["status"]["conditions"].to_string().contains(&revert[..7]) || installed.log().contains(&revert)
+    });
+    assert_eq!(still["status"]["lastTrusted"], first);
+    assert_eq!(installed.world.version().as_deref(), Some("v1"));
+    assert_ne!(above, revert);
+
+    // Nor does a restart forget it.
+    assert_eq!(installed.stop(), Some(0));
+    installed.start();
+    let still = reconcile(&installed, &[]).expect(1);
+    assert!(still.stdout.contains("Unsigned"), "{}", still.stdout);
+
+    installed.world.source["spec"]["verify"]["startFrom"] = revert.clone().into();
+    installed.apply(&installed.world.source);
+    installed.wait_applied("web", &revert);
+    let anchored = audited(&installed, "trustAnchored");
+    let by: Vec<&str> = anchored
+        .iter()
+        .map(|record| record["event"]["by"].as_str().unwrap())
+        .collect();
+    assert_eq!(by, ["firstSight", "startFrom"]);
+    assert_eq!(anchored[1]["event"]["previous"], first);
+    assert_eq!(anchored[1]["event"]["subject"]["commit"], revert);
+}
+
+#[test]
+fn a_rewind_is_refused_until_somebody_accepts_it_once() {
+    let (installed, first) = installed();
+    let second = installed.world.commit_good("v2");
+    installed.publish();
+    installed.wait_applied("web", &second);
+
+    let rewind = || {
+        installed.world.repository.git(&["reset", "-q", "--hard", &first]);
+        installed.publish();
+        installed.wait_reason("gitsources", "apps", "Rewound");
+        assert_eq!(installed.world.version().as_deref(), Some("v2"));
+    };
+    rewind();
+    eventually("an alert that says what to do", || {
+        let messages = installed.world.slack.messages();
+        let advice = format!("--accept-rewind {first}");
+        messages
+            .iter()
+            .any(|message| message.contains(&advice))
+            .then_some(())
+    });
+    let accept = |commit: &str| reconcile(&installed, &["--accept-rewind", commit]);
+    // Another commit than the one that is there is not what was accepted.
+    accept(&second).expect(1);
+    accept(&first).expect(0);
+    installed.wait_applied("web", &first);
+    let anchored = audited(&installed, "trustAnchored");
+    assert_eq!(anchored.last().unwrap()["event"]["by"], "acceptRewind");
+    assert_eq!(anchored.last().unwrap()["event"]["previous"], second);
+
+    // The annotation is still there, and says nothing of the next time.
+    installed
+        .world
+        .repository
+        .git(&["reset", "-q", "--hard", &second]);
+    installed.publish();
+    installed.wait_applied("web", &second);
+    rewind();
+}
