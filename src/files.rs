@@ -4,12 +4,14 @@
 //! no work tree, and what is not a plain file is refused by name.
 
 mod git_tree;
+mod keys;
 
 use manifest_yaml::{Limits, ParseError, Schema, Value};
-use sops::{AgeIdentities, Format};
+use sops::Format;
 
 pub use git_tree::Tree;
 pub(crate) use git_tree::{Entry, Reader};
+pub use keys::{KeyError, Keys};
 
 /// The largest file that is read, in bytes: Flux's cap for sealed files.
 pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
@@ -17,26 +19,6 @@ pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
 pub const MAX_FILES: usize = 20_000;
 /// The deepest that folders may be nested.
 pub const MAX_FOLDER_DEPTH: usize = 32;
-
-/// Keys to open sealed files with. Without any, a sealed file is an error that names who could open it.
-#[derive(Default)]
-pub struct Keys(AgeIdentities);
-
-impl Keys {
-    /// Keys from the text of `*.agekey` files.
-    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, KeyError> {
-        let mut identities = AgeIdentities::default();
-        for text in texts {
-            identities.extend(AgeIdentities::parse(text).map_err(KeyError)?);
-        }
-        Ok(Self(identities))
-    }
-}
-
-/// Why a key is none. The text of the key is not in here.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read an age identity: {0}")]
-pub struct KeyError(sops::IdentityError);
 
 /// Why the files cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +169,7 @@ impl<'a> Files<'a> {
             source,
         };
         if let Some(text) = sealed_text(&bytes, format, &self.limits).map_err(sealed)? {
-            let opened = sops::open(text, format, &self.keys.0, &self.limits).map_err(sealed)?;
+            let opened = sops::open(text, format, self.keys, &self.limits).map_err(sealed)?;
             return Ok(opened.documents);
         }
         let documents = match schema {
@@ -214,7 +196,7 @@ impl<'a> Files<'a> {
             source,
         };
         if let Some(text) = sealed_text(&bytes, format, &self.limits).map_err(sealed)? {
-            let plain = sops::decrypt_bytes(text, format, &self.keys.0, &self.limits).map_err(sealed)?;
+            let plain = sops::decrypt_bytes(text, format, self.keys, &self.limits).map_err(sealed)?;
             return Ok(kustomize::Content::Sensitive(plain));
         }
         Ok(kustomize::Content::Plain(bytes))

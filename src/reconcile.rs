@@ -22,7 +22,7 @@ use crate::notify::Step;
 use crate::observe::observe;
 use crate::plan::{EmptySource, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
-use crate::store::{Definition, Status, Store, text};
+use crate::store::{Definition, Status, Store};
 use crate::verify::VerifiedRevision;
 use crate::{health, name};
 
@@ -190,11 +190,10 @@ async fn keys(context: &Context, key: &Key, spec: &DeliverySpec) -> Result<Keys,
                 .store
                 .secret(&delivery_name(key), &sibling(key, &reference.name)?)
                 .await?;
-            let names = data.keys().filter(|name| name.ends_with(".agekey"));
-            let texts: Vec<&str> = names.filter_map(|name| text(&data, name)).collect();
-            Ok(Keys::parse(texts)?)
+            let entries = data.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+            Ok(Keys::parse_entries(entries)?)
         }
-        (None, Some(text)) => Ok(Keys::parse([text.as_str()])?),
+        (None, Some(text)) => Ok(Keys::parse_age(text)?),
         (None, None) => Ok(Keys::default()),
     }
 }

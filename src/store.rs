@@ -7,10 +7,6 @@ mod inventory;
 mod last_trusted;
 mod references;
 
-use std::collections::BTreeMap;
-
-use zeroize::Zeroizing;
-
 pub use definition::{
     ACCEPT_REWIND, Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
 };
@@ -210,9 +206,4 @@ impl Store {
             Self::Folder(folder) => folder.publish(key, &status),
         }
     }
-}
-
-/// Secret data in a form that can be looked into by name.
-pub(crate) fn text<'a>(data: &'a BTreeMap<String, Zeroizing<Vec<u8>>>, key: &str) -> Option<&'a str> {
-    data.get(key).and_then(|bytes| str::from_utf8(bytes).ok())
 }

@@ -11,6 +11,7 @@ mod support;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
+use support::repository::OpenPgpKey;
 use support::world::World;
 
 #[test]
@@ -115,4 +116,34 @@ fn a_change_by_hand_is_repaired() {
     );
     world.once().expect(0);
     assert_eq!(world.version().as_deref(), Some("v1"));
+}
+
+/// As Flux users have it: the exported key under a name that ends in `.asc`.
+#[test]
+fn a_secret_that_is_sealed_for_an_openpgp_key_arrives() {
+    let mut world = World::new();
+    let key = OpenPgpKey::new();
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: {}\nstringData:\n  password: {}\n",
+        world.namespace.name, world.marker
+    );
+    world.write_version("v1");
+    let sealed = key.seal("secret.yaml", &secret);
+    world.repository.write("apps/secret.yaml", &sealed);
+    world.repository.commit(&world.alice, "Deliver v1");
+    // The key is not there yet, and the message says what is wanted.
+    let run = world.once().expect(1);
+    world.assert_no_leak(&run);
+    assert!(run.stderr.contains(&key.fingerprint), "{}", run.stderr);
+
+    world.more.push(json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "openpgp", "namespace": world.namespace.name},
+        "stringData": {"flux.asc": key.text, "README": "not a key"},
+    }));
+    world.delivery["spec"]["decryption"]["secretRef"]["name"] = json!("openpgp");
+    let run = world.once().expect(0);
+    let secret = world.api.get(&world.namespace.core("secrets", "db")).unwrap();
+    assert_eq!(secret["data"]["password"], BASE64.encode(&world.marker));
+    world.assert_no_leak(&run);
 }

@@ -102,7 +102,8 @@ pub struct Decryption {
     /// The format of sealed files; there is one.
     #[serde(default)]
     pub provider: DecryptionProvider,
-    /// A Secret with the identities, under keys that end in `.agekey`.
+    /// A Secret with the keys: age identities under names that end in `.agekey`, secret OpenPGP keys without a
+    /// passphrase under names that end in `.asc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
 }

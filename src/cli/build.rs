@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         age_key_file,
     } = arguments;
     let keys = match age_key_file {
-        Some(path) => Keys::parse([read_secret_file(path)?.as_str()]).map_err(CommandError::unusable)?,
+        Some(path) => Keys::parse_age(&read_secret_file(path)?).map_err(CommandError::unusable)?,
         None => Keys::default(),
     };
     let (root, folder) = root_and_folder(directory)?;

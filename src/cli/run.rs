@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         Some(path) => {
             let text = read_secret_file(path)?;
             // Looked at now, so that a bad key stops the start and not the first sealed file.
-            Keys::parse([text.as_str()]).map_err(CommandError::unusable)?;
+            Keys::parse_age(&text).map_err(CommandError::unusable)?;
             Some(text)
         }
         None => None,

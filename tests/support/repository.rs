@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::tool;
+use super::{Scratch, tool};
 
 /// A key that signs commits.
 pub(crate) struct SigningKey {
@@ -62,6 +62,69 @@ impl AgeKey {
             .unwrap()
             .to_owned();
         Self { text, recipient }
+    }
+}
+
+/// A secret OpenPGP key without a passphrase, made and exported by gpg, which has a home of its own.
+pub(crate) struct OpenPgpKey {
+    pub(crate) fingerprint: String,
+    pub(crate) text: String,
+    home: Scratch,
+}
+
+impl OpenPgpKey {
+    pub(crate) fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = Scratch::new();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let gpg = |arguments: &[&str]| {
+            run(Command::new("gpg")
+                .args(["--batch", "--quiet"])
+                .args(arguments)
+                .env("GNUPGHOME", home.path()))
+        };
+        gpg(&[
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "flux",
+            "future-default",
+            "default",
+            "never",
+        ]);
+        let list = gpg(&["--with-colons", "--list-secret-keys"]);
+        let fingerprint = list.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap();
+        Self {
+            fingerprint: fingerprint.trim_matches(':').to_owned(),
+            text: gpg(&["--armor", "--export-secret-keys"]),
+            home,
+        }
+    }
+
+    /// What sops makes of a manifest, with the values of `data` and `stringData` sealed for this key alone.
+    pub(crate) fn seal(&self, path: &str, content: &str) -> String {
+        let mut command = Command::new(tool("sops"));
+        command
+            .args([
+                "encrypt",
+                "--pgp",
+                &self.fingerprint,
+                "--encrypted-regex",
+                "^(data|stringData)$",
+            ])
+            .args(["--filename-override", path])
+            .env("GNUPGHOME", self.home.path());
+        run_with_input(&mut command, content)
+    }
+}
+
+impl Drop for OpenPgpKey {
+    fn drop(&mut self) {
+        let agent = ["--kill", "all"];
+        let _ = Command::new("gpgconf")
+            .args(agent)
+            .env("GNUPGHOME", self.home.path())
+            .status();
     }
 }
 

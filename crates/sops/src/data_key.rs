@@ -238,10 +238,21 @@ impl fmt::Display for Recipients<'_> {
             }
             key.fmt(formatter)?;
         }
-        if self.0.iter().all(|key| key.kind != KeyKind::Age) {
-            formatter.write_str("; keys of these kinds are not supported")?;
-        }
-        Ok(())
+        formatter.write_str(advice(self.0))
+    }
+}
+
+/// What to do where no age key could help.
+fn advice(wanted: &[WrappedKey]) -> &'static str {
+    let is_among = |kind| wanted.iter().any(|key| key.kind == kind);
+    if is_among(KeyKind::Age) {
+        ""
+    } else if is_among(KeyKind::Pgp) {
+        "; no age key opens it: give the secret OpenPGP key, without its passphrase, or let its holder add an age \
+         recipient with sops rotate --add-age"
+    } else {
+        "; key services are not asked for keys: let somebody with access to one of them add an age recipient with \
+         sops rotate --add-age"
     }
 }
 

@@ -481,21 +481,68 @@ fn sops_combines_our_shares() {
     }
 }
 
+/// What each kind of key has in the metadata of sops (stores/stores.go), and how it is named.
+const FOREIGN_KEYS: [(&str, &str, &str); 6] = [
+    (
+        "kms",
+        "{arn: 'arn:aws:kms:eu-west-1:1:key/2', created_at: '2024-01-01T00:00:00Z', enc: x, aws_profile: ''}",
+        "arn:aws:kms:eu-west-1:1:key/2",
+    ),
+    (
+        "gcp_kms",
+        "{resource_id: projects/p/locations/l/keyRings/r/cryptoKeys/k, created_at: '2024-01-01T00:00:00Z', enc: x}",
+        "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+    ),
+    (
+        "hckms",
+        "{key_id: 'eu:1', created_at: '2024-01-01T00:00:00Z', enc: x}",
+        "eu:1",
+    ),
+    (
+        "azure_kv",
+        "{vault_url: https://v.vault.azure.net, name: n, version: v, created_at: '2024-01-01T00:00:00Z', enc: x}",
+        "n",
+    ),
+    (
+        "hc_vault",
+        "{vault_address: http://127.0.0.1:8200, engine_path: transit, key_name: k, created_at: '2024-01-01T00:00:00Z', enc: x}",
+        "k",
+    ),
+    (
+        "pgp",
+        "{fp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, created_at: '2024-01-01T00:00:00Z', enc: x}",
+        "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4",
+    ),
+];
+
 #[test]
 fn foreign_keys_are_named() {
     let world = World::everything();
     let sealed = world.encrypt(Format::Yaml, "a: b\n").unwrap();
     let rest = sealed.get(sealed.find("    lastmodified").unwrap()..).unwrap();
-    let foreign = format!(
-        "a: b\nsops:\n    kms:\n        - {{arn: 'arn:aws:kms:eu-west-1:1:key/2', created_at: '2024-01-01T00:00:00Z', enc: x}}\n    \
-         pgp:\n        - {{fp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, enc: x}}\n{rest}"
-    );
-    let error = world.open(Format::Yaml, &foreign).err().unwrap();
-    assert_eq!(
-        std::error::Error::source(&error).unwrap().to_string(),
-        "failed to find a key for the file: it is sealed for kms arn:aws:kms:eu-west-1:1:key/2, pgp \
-         FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4; keys of these kinds are not supported"
-    );
+    for (kind, entry, name) in FOREIGN_KEYS {
+        let foreign = format!("a: b\nsops:\n    {kind}:\n        - {entry}\n{rest}");
+        let error = world.open(Format::Yaml, &foreign).err().unwrap();
+        let error = std::error::Error::source(&error).unwrap().to_string();
+        let named = format!("failed to find a key for the file: it is sealed for {kind} {name}; ");
+        assert!(error.starts_with(&named), "{error}");
+        assert!(
+            error.ends_with("add an age recipient with sops rotate --add-age"),
+            "{error}"
+        );
+        assert_eq!(error.contains("secret OpenPGP key"), kind == "pgp", "{error}");
+    }
+}
+
+/// With an age key beside them they are no hindrance.
+#[test]
+fn foreign_keys_do_not_hinder_those_of_age() {
+    let world = World::everything();
+    let sealed = world.encrypt(Format::Yaml, "a: b\n").unwrap();
+    for (kind, entry, _) in FOREIGN_KEYS {
+        let added = sealed.replacen("sops:\n", &format!("sops:\n    {kind}:\n        - {entry}\n"), 1);
+        assert!(world.open(Format::Yaml, &added).is_ok(), "{kind}");
+    }
 }
 
 #[test]
