@@ -6,6 +6,7 @@ mod decrypt;
 mod edit;
 mod encrypt;
 mod file;
+mod identities;
 mod rotate;
 mod sealing;
 mod set;

@@ -1,8 +1,9 @@
 //! `fluxops secrets decrypt`
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::{Command, Output, Stdio};
 
-use super::{SECRET, World, fed, refused, succeeded};
+use super::{SECRET, World, fed, refused, succeeded, tool};
 
 const PLAIN: &str =
     "a: 1\nb: {c: hunter2, d: [1, two, null]}\nt: 2024-01-01\nf: 1.5\nn: null\ne: \"\"\n---\nz: 2\n";
@@ -188,4 +189,131 @@ fn the_mac_is_never_ignored() {
     let output = world.fluxops(&["decrypt", "--ignore-mac", "a.yaml"]);
     assert!(refused(&output, 2).contains("--ignore-mac is not supported"));
     assert!(output.stdout.is_empty());
+}
+
+/// Where sops finds keys, both find them.
+#[test]
+fn keys_are_found_where_sops_finds_them() {
+    let world = World::new();
+    let ssh_key = |path: &str, passphrase: &str| -> String {
+        let path = world.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        std::fs::read_to_string(path.with_extension("pub"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let in_ssh = ssh_key(".ssh/id_ed25519", "");
+    let elsewhere = ssh_key("elsewhere", "");
+    let key = |index: usize| world.path(&format!("{index}.agekey")).display().to_string();
+    let [first, second, third] = &world.recipients;
+    let printed = format!("cat '{}'", key(1));
+    let printed_ssh = format!("cat {}", world.path("elsewhere").display());
+    let elsewhere_path = world.path("elsewhere").display().to_string();
+    let first_text = world.read("0.agekey");
+    world.write(".config/sops/age/keys.txt", &world.read("2.agekey"));
+    world.write("xdg/sops/age/keys.txt", &first_text);
+    let xdg = world.path("xdg").display().to_string();
+    for (recipient, variable) in [
+        (first, Some(("SOPS_AGE_KEY", first_text.as_str()))),
+        (first, Some(("SOPS_AGE_KEY_FILE", key(0).as_str()))),
+        (first, Some(("XDG_CONFIG_HOME", xdg.as_str()))),
+        (second, Some(("SOPS_AGE_KEY_CMD", printed.as_str()))),
+        (third, None),
+        (&in_ssh, None),
+        (
+            &elsewhere,
+            Some(("SOPS_AGE_SSH_PRIVATE_KEY_FILE", elsewhere_path.as_str())),
+        ),
+        (
+            &elsewhere,
+            Some(("SOPS_AGE_SSH_PRIVATE_KEY_CMD", printed_ssh.as_str())),
+        ),
+    ] {
+        world.write("a.yaml", SECRET);
+        succeeded(&mut world.sops(&["encrypt", "-i", "--age", recipient, "a.yaml"]));
+        let path = std::env::var("PATH").unwrap();
+        let opened = |mut command: Command| {
+            command.env("PATH", &path).envs(variable);
+            command.output().unwrap()
+        };
+        let expected = opened(world.command(&tool("sops"), &["decrypt", "a.yaml"]));
+        assert!(expected.status.success(), "{variable:?}: {expected:?}");
+        let found = opened(world.prepared(&["decrypt", "a.yaml"]));
+        assert!(found.status.success(), "{variable:?}: {found:?}");
+        assert_eq!(found.stdout, expected.stdout, "{variable:?}");
+    }
+    for (variable, value, reason) in [
+        ("SOPS_AGE_KEY_CMD", "false", "ended with"),
+        ("SOPS_AGE_KEY_CMD", "no-such-program-at-all", "SOPS_AGE_KEY_CMD"),
+        ("SOPS_AGE_KEY_CMD", "echo hunter2", "age identity on line 1"),
+        ("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "none", "none"),
+        ("SOPS_AGE_KEY", "hunter2", "SOPS_AGE_KEY"),
+    ] {
+        let mut command = world.prepared(&["decrypt", "a.yaml"]);
+        command
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env(variable, value);
+        let error = refused(&command.output().unwrap(), 2);
+        assert!(error.contains(reason) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+/// At a real terminal, by Python's: the passphrase is neither an argument nor in the environment.
+#[test]
+fn an_ssh_key_under_a_passphrase_asks_at_the_terminal() {
+    let world = World::new();
+    let key = world.path("protected");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "correct horse", "-C", "", "-f"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let recipient = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    world.write("a.yaml", SECRET);
+    succeeded(&mut world.sops(&["encrypt", "-i", "--age", recipient.trim(), "a.yaml"]));
+    let script = r"
+import os, pty, sys
+answered = []
+def read(fd):
+    data = os.read(fd, 1024)
+    if b'Passphrase' in data and not answered:
+        answered.append(1)
+        os.write(fd, sys.argv[1].encode() + b'\n')
+    return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
+";
+    let ask = |passphrase: &str| -> Output {
+        Command::new("python3")
+            .args([
+                "-c",
+                script,
+                passphrase,
+                env!("CARGO_BIN_EXE_fluxops"),
+                "secrets",
+                "decrypt",
+            ])
+            .args(["--age-key-file", "protected", "a.yaml"])
+            .current_dir(world.folder.path())
+            .env("HOME", world.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let opened = ask("correct horse");
+    let said = String::from_utf8_lossy(&opened.stdout).into_owned();
+    assert!(opened.status.success() && said.contains("hunter2"), "{said}");
+    assert!(!said.contains("correct horse"), "{said}");
+    let refused = ask("wrong");
+    assert!(!refused.status.success());
+    // Nobody is there to be asked.
+    let mut alone = world.prepared(&["decrypt", "--age-key-file", "protected", "a.yaml"]);
+    assert!(!alone.stdin(Stdio::null()).output().unwrap().status.success());
 }

@@ -1,6 +1,6 @@
 //! `fluxops secrets decrypt`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use manifest_yaml::Limits;
@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 use super::batch::{self, Bar, Report};
 use super::file::{FileError, Files, Source, Target};
+use super::identities;
 use super::sops_only::IgnoreMac;
 use super::tree_path;
 use super::write::{NewFile, write};
-use crate::cli::{CommandError, Console, Exit, read_secret_file};
+use crate::cli::{CommandError, Console, Exit};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     if extract.is_some() && sources.len() > 1 {
         return Err(CommandError::new(Exit::Unusable, "--extract takes one file"));
     }
-    let identities = identities(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(arguments.age_key_file.as_deref())?;
     let target = files.target();
     let report = Report {
         done: "opened",
@@ -85,18 +86,4 @@ fn open(
         Some(path) => tree_path::extract(opened, path, output).map_err(|error| unwritable(&error)),
         None => opened.write_as(output).map_err(|error| unwritable(&error)),
     }
-}
-
-/// Identities as sops finds them: a file, and `SOPS_AGE_KEY`. None at all is said by the first file that needs one.
-pub(super) fn identities(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
-    let mut identities = AgeIdentities::default();
-    if let Some(path) = file {
-        identities.extend(AgeIdentities::parse(&read_secret_file(path)?).map_err(CommandError::unusable)?);
-    }
-    if let Some(text) =
-        std::env::var_os("SOPS_AGE_KEY").map(|text| Zeroizing::new(text.to_string_lossy().into_owned()))
-    {
-        identities.extend(AgeIdentities::parse(&text).map_err(CommandError::unusable)?);
-    }
-    Ok(identities)
 }

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use self::editor::{Editor, EditorError, Signals};
 use self::private_file::PrivateFile;
-use super::decrypt::identities;
 use super::file::{FileError, Source, Type, format_of};
+use super::identities;
 use super::sealing::{Random, Sealing, SealingArguments};
 use super::sops_only::IgnoreMac;
 use super::write::{NewFile, write};
@@ -65,7 +65,7 @@ pub(super) async fn run(
     let format = arguments.input_type.map_or_else(|| format_of(path), Into::into);
     let failed = |error: FileError| CommandError::new(Exit::Negative, error.to_string());
     let (subject, plain) = if path.exists() {
-        Subject::open(path, format, identities(arguments.age_key_file.as_deref())?).map_err(failed)?
+        Subject::open(path, format, identities::all(arguments.age_key_file.as_deref())?).map_err(failed)?
     } else {
         let sealing = Sealing::read(&arguments.sealing, config, console)?;
         sealing.check(path)?;

@@ -8,8 +8,8 @@ use manifest_yaml::Limits;
 use sops::{AgeIdentities, AgeRecipient, ChangeOptions, RecipientChange};
 
 use super::batch::{self, Bar, Report};
-use super::decrypt::identities;
 use super::file::{FileError, Files, Source, Target};
+use super::identities;
 use super::sealing::Random;
 use super::sops_only::IgnoreMac;
 use super::write::{NewFile, write};
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     arguments.ignore_mac.refuse()?;
     let files = &arguments.files;
     let sources = files.sources()?;
-    let identities = identities(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(arguments.age_key_file.as_deref())?;
     let change = change(arguments)?;
     let target = files.target();
     let report = Report {

@@ -8,8 +8,8 @@ use manifest_yaml::{Limits, Value};
 use sops::{AgeIdentities, ChangeOptions, Format, KeyPath, TreeEditError, set_value, unset_value};
 use zeroize::Zeroizing;
 
-use super::decrypt::identities;
 use super::file::{FileError, Source, Type, format_of};
+use super::identities;
 use super::sealing::Random;
 use super::sops_only::IgnoreMac;
 use super::tree_path;
@@ -72,7 +72,7 @@ impl From<&Idempotent> for Unchanged {
 pub(super) fn run(place: &Place, change: &Change, unchanged: Unchanged) -> Result<Exit, CommandError> {
     place.ignore_mac.refuse()?;
     let path = tree_path::parse(&place.path).map_err(CommandError::unusable)?;
-    let identities = identities(place.age_key_file.as_deref())?;
+    let identities = identities::all(place.age_key_file.as_deref())?;
     let refused = |error: FileError| CommandError::new(Exit::Negative, error.to_string());
     if let Some(sealed) = changed(place, &path, change, unchanged, &identities).map_err(refused)? {
         write(&place.file, sealed.as_bytes(), NewFile::Shared).map_err(refused)?;

@@ -9,8 +9,8 @@ use manifest_yaml::Limits;
 use sops::{AgeIdentities, ChangeOptions, Format, KeyKind, Metadata, RecipientGroups};
 
 use super::config::Config;
-use super::decrypt::identities;
 use super::file::{FileError, Source, Type, format_of};
+use super::identities;
 use super::sealing::Random;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
@@ -51,7 +51,7 @@ pub(super) fn run(
             "there are no creation rules to go by: give --config, or write a .sops.yaml here or above",
         )
     })?;
-    let identities = identities(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(arguments.age_key_file.as_deref())?;
     let mut exit = Exit::Success;
     for path in &arguments.files {
         let told = match update(path, arguments, &config, &identities, console)? {
