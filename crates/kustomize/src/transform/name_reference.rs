@@ -87,7 +87,7 @@ fn followed(
 /// Where objects are by what they were once called; what it tells does not change while references are followed.
 struct Names {
     /// The objects that once had a name.
-    by_name: HashMap<String, Vec<usize>>,
+    by_name: HashMap<String, Namesakes>,
     /// The objects that were in a namespace when they were loaded.
     by_namespace: HashMap<String, Vec<usize>>,
 }
@@ -100,16 +100,59 @@ impl Names {
         };
         for (index, resource) in resources.iter().enumerate() {
             for id in &resource.previous {
-                let places = names.by_name.entry(id.name.clone()).or_default();
-                if places.last() != Some(&index) {
-                    places.push(index);
-                }
+                let namesakes = names.by_name.entry(id.name.clone()).or_default();
+                namesakes.add(index, resource);
             }
             if let Some(namespace) = resource.original_id().namespace {
                 names.by_namespace.entry(namespace).or_default().push(index);
             }
         }
         names
+    }
+}
+
+/// The objects that once had one name, by where they are: a hundred bases may each have their `web`.
+#[derive(Default)]
+struct Namesakes {
+    all: Vec<usize>,
+    cluster_scoped: Vec<usize>,
+    by_effective_namespace: HashMap<Option<String>, Vec<usize>>,
+    by_written_namespace: HashMap<String, Vec<usize>>,
+}
+
+impl Namesakes {
+    fn add(&mut self, index: usize, resource: &Resource) {
+        if self.all.last() == Some(&index) {
+            return;
+        }
+        self.all.push(index);
+        if resource.is_cluster_scoped() {
+            self.cluster_scoped.push(index);
+        }
+        let effective = resource.effective_namespace().map(str::to_owned);
+        self.by_effective_namespace
+            .entry(effective)
+            .or_default()
+            .push(index);
+        let written = resource.namespace().to_owned();
+        self.by_written_namespace.entry(written).or_default().push(index);
+    }
+
+    /// Those in reach, in their order.
+    fn within(&self, reach: &Reach<'_>) -> Vec<usize> {
+        let (namespace, bound) = match reach {
+            Reach::Everything => return self.all.clone(),
+            Reach::Some { namespace, bound } => (namespace, bound),
+        };
+        let near = self.by_effective_namespace.get(&namespace.map(str::to_owned));
+        let bound = bound
+            .iter()
+            .filter_map(|namespace| self.by_written_namespace.get(*namespace));
+        let mut places: Vec<usize> = bound.chain(near).flatten().copied().collect();
+        places.extend(&self.cluster_scoped);
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 }
 
@@ -292,22 +335,26 @@ impl<'a> Search<'a> {
 
     /// The objects in reach that once had a name.
     fn once_called(&self, name: &str) -> Vec<&'a Resource> {
-        self.at(self.names.by_name.get(name)).collect()
+        let namesakes = self.names.by_name.get(name);
+        let places = namesakes.map(|namesakes| namesakes.within(self.reach));
+        let places = places.into_iter().flatten();
+        places.filter_map(|place| self.resources.get(place)).collect()
     }
 
-    fn at(&self, places: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Resource> {
-        let (resources, reach) = (self.resources, self.reach);
+    /// Whether an object in reach was in a namespace when it was loaded.
+    fn any_was_in(&self, namespace: &str) -> bool {
+        let places = self.names.by_namespace.get(namespace);
         places
             .into_iter()
             .flatten()
-            .filter_map(|index| resources.get(*index))
-            .filter(|candidate| reach.includes(candidate))
+            .filter_map(|place| self.resources.get(*place))
+            .any(|candidate| self.reach.includes(candidate))
     }
 
     /// Of the objects that once had a name those that were in a namespace when they were loaded; if no object at all
     /// was, those that are in it now.
     fn in_namespace(&self, namespace: &str, name: &str) -> Vec<&'a Resource> {
-        let any_was = self.at(self.names.by_namespace.get(namespace)).next().is_some();
+        let any_was = self.any_was_in(namespace);
         let mut candidates = self.once_called(name);
         candidates.retain(|candidate| {
             let id = if any_was {
