@@ -11,7 +11,7 @@ CLUSTER := $(BIN)/fluxops-testcluster
 ORACLES := $(addprefix $(BIN)/,sops age age-keygen kustomize)
 VECTORS := target/tools/vectors
 
-.PHONY: help demo test tools cluster cluster-down synapse synapse-down crds verdicts fmt lint clean
+.PHONY: help demo test release tools cluster cluster-down synapse synapse-down crds verdicts fmt lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: ## watch a signed commit arrive in a cluster and an unsigned one be refuse
 
 test: ## build what is missing and run every check and test
 	@scripts/test.sh
+
+release: ## build the static binary that is shipped: target/release-static/fluxops
+	@scripts/release.sh
 
 tools: $(ORACLES) $(VECTORS) ## build sops, age and kustomize and fetch the test vectors, which the tests compare against
 

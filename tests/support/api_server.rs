@@ -118,6 +118,13 @@ impl ApiServer {
         body
     }
 
+    /// What the server says when it refuses to create an object.
+    pub(crate) fn refused(&self, collection: &str, object: &Json) -> String {
+        let (status, body) = self.send(Method::POST, collection, "application/json", Some(object));
+        assert!(status.is_client_error(), "POST {collection}: {status} {body}");
+        body["message"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Changes an object with a merge patch, as a person with kubectl would.
     pub(crate) fn merge(&self, path: &str, patch: &Json) {
         let by_hand = format!("{path}?fieldManager=by-hand");
