@@ -331,8 +331,8 @@ mod tests {
         let foreign = one_group(vec![key(KeyKind::Kms, "arn:aws:kms:x", "x")]);
         assert_eq!(
             recover(&foreign, &Plain(&[])).err().unwrap().to_string(),
-            "failed to find a key for the file: it is sealed for kms arn:aws:kms:x; keys of these kinds are not \
-             supported"
+            "failed to find a key for the file: it is sealed for kms arn:aws:kms:x; key services are not asked \
+             for keys: let somebody with access to one of them add an age recipient with sops rotate --add-age"
         );
     }
 
