@@ -280,12 +280,15 @@ fn an_ssh_key_under_a_passphrase_asks_at_the_terminal() {
     world.write("a.yaml", SECRET);
     succeeded(&mut world.sops(&["encrypt", "-i", "--age", recipient.trim(), "a.yaml"]));
     let script = r"
-import os, pty, sys
+import os, pty, sys, termios, time
 answered = []
 def read(fd):
     data = os.read(fd, 1024)
     if b'Passphrase' in data and not answered:
         answered.append(1)
+        # As a person would: not before the terminal has stopped to show what is typed.
+        while termios.tcgetattr(fd)[3] & termios.ECHO:
+            time.sleep(0.01)
         os.write(fd, sys.argv[1].encode() + b'\n')
     return data
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
