@@ -11,7 +11,7 @@ CLUSTER := $(BIN)/fluxops-testcluster
 ORACLES := $(addprefix $(BIN)/,sops age age-keygen kustomize)
 VECTORS := target/tools/vectors
 
-.PHONY: help demo test release tools cluster cluster-down synapse synapse-down crds verdicts fmt lint clean
+.PHONY: help demo test release bench tools cluster cluster-down synapse synapse-down crds verdicts fmt lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## build what is missing and run every check and test
 
 release: ## build the static binary that is shipped: target/release-static/fluxops
 	@scripts/release.sh
+
+bench: release tools ## measure the static binary beside git, sops and kustomize
+	@benches/side_by_side.py
 
 tools: $(ORACLES) $(VECTORS) ## build sops, age and kustomize and fetch the test vectors, which the tests compare against
 

@@ -369,6 +369,23 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_is_in_the_documentation() {
+        let documented = include_str!("../../docs/verdict-reasons.md");
+        let (trusted, head, missing) = (id(0), id(1), id(2));
+        for error in [
+            HistoryError::TrustedMissing { trusted },
+            HistoryError::Rewound { trusted, head },
+            HistoryError::Diverged { trusted, head },
+            HistoryError::Unrelated { trusted, head },
+            HistoryError::Incomplete { missing },
+            HistoryError::TooLong { limit: 1 },
+        ] {
+            let row = format!("| `{}` |", error.reason());
+            assert!(documented.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn there_is_a_limit() {
         let line = Graph::of(&[&[], &[0], &[1], &[2], &[3]]);
         assert_eq!(between(&line, id(0), id(4), 4).unwrap().len(), 4);
