@@ -18,8 +18,8 @@ pub use delivery::{
 };
 pub use duration::{GoDuration, Interval, InvalidDuration, MAX_DURATION};
 pub use git_source::{
-    GitReference, GitSource, GitSourceSpec, GitSourceStatus, TrustKind, TrustReference, VerificationMode,
-    Verify,
+    AllowedPeople, GitReference, GitSource, GitSourceSpec, GitSourceStatus, TrustKind, TrustReference,
+    VerificationMode, Verify,
 };
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
 pub use reference::{LocalReference, SecretData, SourceKind, SourceReference};

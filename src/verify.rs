@@ -1,5 +1,6 @@
 //! Step 2: who signed it. Only what comes out of here is ever read.
 
+mod allowed;
 mod history;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::files::Tree;
 use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
 use crate::store::LastTrusted;
 
+pub use allowed::{Allowed, Role};
 pub use history::{Commits, HistoryError, MAX_HISTORY, all, since};
 
 /// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
@@ -22,20 +24,51 @@ pub enum Policy {
     /// Those of every commit since one that is trusted.
     History {
         /// Whose.
-        trust: TrustStore,
+        trust: Trust,
         /// Since which.
         anchor: Anchor,
         /// A head that somebody accepted: it has to verify, but not to descend from the anchor.
         accepted: Option<ObjectId>,
     },
     /// The commit's.
-    Head(TrustStore),
+    Head(Trust),
     /// The annotated tag's.
-    Tag(TrustStore),
+    Tag(Trust),
     /// Both.
-    TagAndHead(TrustStore),
+    TagAndHead(Trust),
     /// None: the user opted out, visibly.
     Waived,
+}
+
+/// Whose signatures count, and who may be named in what they sign.
+pub struct Trust {
+    keys: TrustStore,
+    allowed: Allowed,
+}
+
+impl Trust {
+    /// Who signed a commit.
+    fn verify_commit(&self, raw: &[u8], id: ObjectId, now: Timestamp) -> Result<Signer, VerifyError> {
+        let refused = |refusal| VerifyError::Commit {
+            commit: id.to_string(),
+            refusal,
+        };
+        let commit = Commit::parse(raw, id).map_err(|error| refused(error.into()))?;
+        let signer = self.keys.verify_parsed_commit(&commit, now).map_err(refused)?;
+        self.check_people(&commit)?;
+        Ok(signer)
+    }
+
+    fn check_people(&self, commit: &Commit<'_>) -> Result<(), VerifyError> {
+        match self.allowed.stranger(commit) {
+            None => Ok(()),
+            Some((role, email)) => Err(VerifyError::NotAllowed {
+                commit: commit.id.to_string(),
+                role,
+                email: email.escape_debug().to_string(),
+            }),
+        }
+    }
 }
 
 /// Where the history begins that has to be signed.
@@ -55,6 +88,9 @@ pub enum PolicyError {
     /// `startFrom` without a history.
     #[error("failed to set up verification: startFrom is for mode History")]
     UselessStart,
+    /// Names without signatures.
+    #[error("failed to set up verification: mode None verifies nothing, so spec.verify.allowed must go")]
+    UselessAllowed,
     /// `startFrom` is no commit id.
     #[error("failed to set up verification: startFrom has to be a commit's full id of 40 hexadecimal digits")]
     NoCommitId,
@@ -127,6 +163,19 @@ pub enum VerifyError {
         /// Why.
         refusal: Refusal,
     },
+    /// It names somebody whom the spec does not allow.
+    #[error(
+        "failed to verify commit {commit}: spec.verify.allowed does not have its {role}, {email}",
+        role = role.as_str()
+    )]
+    NotAllowed {
+        /// The full id.
+        commit: String,
+        /// What they are named as.
+        role: Role,
+        /// Their address, safe to show.
+        email: String,
+    },
     /// The tag's signature does not do.
     #[error("failed to verify tag {tag}: {refusal}")]
     Tag {
@@ -176,11 +225,13 @@ impl Policy {
         }
         let trusted = || {
             let material = material.ok_or(PolicyError::NoTrustReference(mode))?;
-            Ok::<_, PolicyError>(TrustStore::parse(
-                material
-                    .iter()
-                    .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
-            )?)
+            let entries = material
+                .iter()
+                .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+            Ok::<_, PolicyError>(Trust {
+                keys: TrustStore::parse(entries)?,
+                allowed: Allowed::new(spec.allowed.as_ref()),
+            })
         };
         match mode {
             VerificationMode::History => Ok(Self::History {
@@ -192,6 +243,7 @@ impl Policy {
             VerificationMode::Tag => Ok(Self::Tag(trusted()?)),
             VerificationMode::TagAndHead => Ok(Self::TagAndHead(trusted()?)),
             VerificationMode::None if material.is_some() => Err(PolicyError::UselessTrustReference),
+            VerificationMode::None if spec.allowed.is_some() => Err(PolicyError::UselessAllowed),
             VerificationMode::None => Ok(Self::Waived),
         }
     }
@@ -220,32 +272,26 @@ pub type TrustMaterial = std::collections::BTreeMap<String, Vec<u8>>;
 pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
     let objects = revision.objects().map_err(VerifyError::Mirror)?;
     let (id, raw) = read(&objects, revision.commit())?;
-    let head = |trust: &TrustStore| {
-        trust
-            .verify_commit(&raw, id, now)
-            .map_err(|refusal| VerifyError::Commit {
-                commit: id.to_string(),
-                refusal,
-            })
-    };
+    let head = |trust: &Trust| trust.verify_commit(&raw, id, now);
     let verification = match policy {
         Policy::History { trust, accepted, .. } if *accepted == Some(id) => {
             verify_history(&objects, trust, &Anchor::FirstSight, id, now)?
         }
         Policy::History { trust, anchor, .. } => verify_history(&objects, trust, anchor, id, now)?,
         Policy::Head(trust) => Verification::Signed(head(trust)?),
-        Policy::Tag(trust) => Verification::Signed(verify_tag(revision, &objects, trust, id, now)?),
+        Policy::Tag(trust) => {
+            let signer = verify_tag(revision, &objects, &trust.keys, id, now)?;
+            trust.check_people(&parse(&raw, id)?)?;
+            Verification::Signed(signer)
+        }
         Policy::TagAndHead(trust) => {
             head(trust)?;
-            Verification::Signed(verify_tag(revision, &objects, trust, id, now)?)
+            Verification::Signed(verify_tag(revision, &objects, &trust.keys, id, now)?)
         }
         Policy::Waived => Verification::Waived,
     };
     // What was verified and what is read come from the same parse of the same bytes.
-    let commit = Commit::parse(&raw, id).map_err(|error| VerifyError::Commit {
-        commit: id.to_string(),
-        refusal: Refusal::from(error),
-    })?;
+    let commit = parse(&raw, id)?;
     Ok(VerifiedRevision {
         revision: revision.clone(),
         commit: facts_of(revision, &commit),
@@ -254,10 +300,17 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
     })
 }
 
+fn parse(raw: &[u8], id: ObjectId) -> Result<Commit<'_>, VerifyError> {
+    Commit::parse(raw, id).map_err(|error| VerifyError::Commit {
+        commit: id.to_string(),
+        refusal: Refusal::from(error),
+    })
+}
+
 /// Holds every commit since the anchor against the trusted keys, the oldest first: what is reported is where it began.
 fn verify_history(
     objects: &Objects,
-    trust: &TrustStore,
+    trust: &Trust,
     anchor: &Anchor,
     head: ObjectId,
     now: Timestamp,
@@ -265,11 +318,7 @@ fn verify_history(
     let signer = |id: ObjectId| -> Result<Signer, VerifyError> {
         let missing = || VerifyError::History(HistoryError::Incomplete { missing: id });
         let raw = objects.commit(id)?.ok_or_else(missing)?;
-        let refused = |refusal| VerifyError::Commit {
-            commit: id.to_string(),
-            refusal,
-        };
-        trust.verify_commit(&raw, id, now).map_err(refused)
+        trust.verify_commit(&raw, id, now)
     };
     let (start, known) = match anchor {
         Anchor::FirstSight => return signer(head).map(Verification::Signed),
@@ -452,6 +501,13 @@ impl VerifyError {
             Self::Commit { refusal, .. } | Self::Tag { refusal, .. } => refusal.reason(),
             Self::NoTag(_) => "NoTag",
             Self::OtherCommit(_) => "TagNameMismatch",
+            Self::NotAllowed {
+                role: Role::Committer,
+                ..
+            } => "CommitterNotAllowed",
+            Self::NotAllowed {
+                role: Role::Author, ..
+            } => "AuthorNotAllowed",
             Self::History(error) => error.reason(),
             Self::Mirror(_) | Self::Unreadable(_) => "GitOperationFailed",
         }

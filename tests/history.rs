@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use support::eventually;
 use support::fluxops::Run;
 use support::installed::Installed;
+use support::world::World;
 
 /// A source in the default mode, at work.
 fn installed() -> (Installed, String) {
@@ -150,4 +151,33 @@ fn a_rewind_is_refused_until_somebody_accepts_it_once() {
     installed.publish();
     installed.wait_applied("web", &second);
     rewind();
+}
+
+#[test]
+fn a_signed_commit_in_the_name_of_somebody_else_is_refused_where_names_are_listed() {
+    let mut world = World::new();
+    world.source["spec"]["verify"] = json!({
+        "trustRef": {"kind": "ConfigMap", "name": "signers"},
+        "allowed": {"committers": ["*@example.org"], "authors": ["*@example.org"]},
+    });
+    world.commit_good("v1");
+    world.once().expect(0);
+    world.write_version("v2");
+    world.repository.commit(&world.alice, "Not me");
+    let key = format!("user.signingkey={}", world.alice.private().display());
+    let amend = [
+        "commit",
+        "-q",
+        "--amend",
+        "--no-edit",
+        "-S",
+        "--author=Boss <boss@example.com>",
+    ];
+    let mut arguments = vec!["-c", "gpg.format=ssh", "-c", &key];
+    arguments.extend(amend);
+    world.repository.git(&arguments);
+    let strange = world.repository.head();
+    world.commit_good("v3");
+    let run = world.once().expect(1);
+    world.assert_failed(&run, "gitsource/apps", "AuthorNotAllowed", &strange);
 }

@@ -84,6 +84,21 @@ pub struct Verify {
     /// absent, the first revision that is seen has to verify, and history begins with it. Another value begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<String>,
+    /// Whose commits are taken, of those that are signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<AllowedPeople>,
+}
+
+/// People by their e-mail addresses, in which `*` and `?` stand for any characters and for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllowedPeople {
+    /// Committers; anybody when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub committers: Vec<String>,
+    /// Authors; anybody when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<String>,
 }
 
 /// What has to be signed.
