@@ -8,6 +8,8 @@ mod delivery;
 mod duration;
 mod git_source;
 mod notifier;
+mod overlay;
+mod post_build;
 mod reference;
 mod remedy;
 
@@ -22,6 +24,8 @@ pub use git_source::{
     VerificationMode, Verify,
 };
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
+pub use overlay::{Image, Patch, PatchTarget};
+pub use post_build::{PostBuild, SubstituteStrategy, VariablesKind, VariablesReference};
 pub use reference::{LocalReference, SecretData, SourceKind, SourceReference};
 pub use remedy::Remedy;
 

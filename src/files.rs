@@ -6,7 +6,7 @@
 mod git_tree;
 mod keys;
 
-use manifest_yaml::{Limits, ParseError, Schema, Value};
+use manifest_yaml::{Limits, ParseError, Value};
 use sops::Format;
 
 pub use git_tree::Tree;
@@ -119,34 +119,49 @@ impl<'a> Files<'a> {
         self.reader.entry(path)
     }
 
-    /// The manifest files below a folder that has no kustomization: all YAML and JSON, in order of their paths.
-    pub(crate) fn manifests_below(&self, folder: &str) -> Result<Vec<String>, FilesError> {
+    /// Whether a folder has a kustomization.
+    pub(crate) fn has_kustomization(&self, folder: &str) -> Result<bool, FilesError> {
+        for name in kustomize::FILE_NAMES {
+            if self.entry(&join(folder, name))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a kustomization would list of a folder that has none, by paths from there, in their order: all YAML and
+    /// JSON, and the folders below it that have one.
+    pub(crate) fn resources_below(&self, folder: &str) -> Result<Vec<String>, FilesError> {
         let mut found = Vec::new();
-        self.collect(folder, 0, &mut found)?;
+        self.collect(folder, "", 0, &mut found)?;
         found.sort();
         Ok(found)
     }
 
-    fn collect(&self, folder: &str, depth: usize, found: &mut Vec<String>) -> Result<(), FilesError> {
+    fn collect(
+        &self,
+        folder: &str,
+        below: &str,
+        depth: usize,
+        found: &mut Vec<String>,
+    ) -> Result<(), FilesError> {
+        let place = join(folder, below);
         if depth > MAX_FOLDER_DEPTH {
-            return Err(FilesError::TooDeep(folder.to_owned()));
+            return Err(FilesError::TooDeep(place));
         }
-        for (name, entry) in self.reader.list(folder)? {
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+        for (name, entry) in self.reader.list(&place)? {
             // Hidden files are tools' settings: .sops.yaml, .github and their like.
             if name.starts_with('.') {
                 continue;
             }
+            let path = join(below, &name);
             match entry {
-                Entry::Folder => self.collect(&path, depth + 1, found)?,
+                Entry::Folder if self.has_kustomization(&join(folder, &path))? => found.push(path),
+                Entry::Folder => self.collect(folder, &path, depth + 1, found)?,
                 Entry::File if is_manifest(&name) => found.push(path),
                 Entry::File => {}
-                Entry::Symlink => return Err(FilesError::Symlink(path)),
-                Entry::Submodule => return Err(FilesError::Submodule(path)),
+                Entry::Symlink => return Err(FilesError::Symlink(join(folder, &path))),
+                Entry::Submodule => return Err(FilesError::Submodule(join(folder, &path))),
             }
             if found.len() > MAX_FILES {
                 return Err(FilesError::TooManyFiles(folder.to_owned()));
@@ -155,13 +170,9 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    /// A manifest file's documents.
-    pub(crate) fn documents(&self, path: &str, schema: Schema) -> Result<Vec<Value>, FilesError> {
+    /// A manifest file's documents, with the rules that kustomize has for YAML.
+    pub(crate) fn documents(&self, path: &str) -> Result<Vec<Value>, FilesError> {
         let bytes = self.reader.read(path)?;
-        let parse_error = |source| FilesError::Parse {
-            path: path.to_owned(),
-            source,
-        };
         // Manifests are YAML, whatever they are called, or JSON.
         let format = if is_json(path) { Format::Json } else { Format::Yaml };
         let sealed = |source| FilesError::Sealed {
@@ -172,19 +183,16 @@ impl<'a> Files<'a> {
             let opened = sops::open(text, format, self.keys, &self.limits).map_err(sealed)?;
             return Ok(opened.documents);
         }
-        let documents = match schema {
-            _ if is_json(path) => manifest_yaml::from_json(&bytes, &self.limits),
-            // kustomize reads with go-yaml v3's rules, whatever kubectl would make of the same file.
-            Schema::GoYamlV3 => {
-                return kustomize::read_manifest(&bytes, &self.limits).map_err(parse_error);
-            }
-            Schema::Kubernetes => manifest_yaml::from_yaml(&bytes, schema, &self.limits),
+        let documents = if is_json(path) {
+            manifest_yaml::from_json(&bytes, &self.limits)
+                .map(|documents| documents.into_iter().map(|document| document.value).collect())
+        } else {
+            kustomize::read_manifest(&bytes, &self.limits)
         };
-        Ok(documents
-            .map_err(parse_error)?
-            .into_iter()
-            .map(|document| document.value)
-            .collect())
+        documents.map_err(|source| FilesError::Parse {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// A file's bytes, opened if it is sealed.
@@ -220,6 +228,14 @@ fn sealed_text<'a>(
     }
 }
 
+fn join(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", _) => name.to_owned(),
+        (_, "") => folder.to_owned(),
+        _ => format!("{folder}/{name}"),
+    }
+}
+
 fn extension(path: &str) -> Option<&str> {
     path.rsplit('/')
         .next()?
@@ -247,7 +263,7 @@ impl kustomize::Tree for Files<'_> {
     }
 
     fn documents(&self, path: &str) -> Result<Vec<Value>, kustomize::TreeError> {
-        Files::documents(self, path, Schema::GoYamlV3).map_err(kustomize::TreeError::new)
+        Files::documents(self, path).map_err(kustomize::TreeError::new)
     }
 
     fn content(&self, path: &str) -> Result<kustomize::Content, kustomize::TreeError> {

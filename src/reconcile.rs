@@ -2,6 +2,7 @@
 
 mod failure;
 mod source;
+mod variables;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,7 +169,8 @@ async fn prepare(
     revision: &Arc<VerifiedRevision>,
 ) -> Result<Rendered, Failure> {
     let keys = keys(context, key, spec).await?;
-    let rendering = Rendering::of(key, spec).map_err(RenderError::Files)?;
+    let substitution = variables::substitution(context, key, spec).await?;
+    let rendering = Rendering::of(key, spec, substitution).map_err(RenderError::Files)?;
     let revision = Arc::clone(revision);
     let rendered = tokio::task::spawn_blocking(move || {
         let files = Files::new(revision.tree(), &keys).map_err(RenderError::Files)?;

@@ -4,29 +4,40 @@
 //! comes out carries our labels, has Secrets in the form the API server keeps them in, and marks as sensitive
 //! whatever nobody may see.
 
+mod folder;
+mod manifest;
+mod metadata;
+mod overlay;
+mod secret;
+mod substitution;
+
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use manifest_yaml::{Exposed, Mapping, Schema, Sensitive, Value};
-use zeroize::Zeroizing;
+use kustomize::{LoadRestriction, Overlay};
 
 use crate::api::{CommonMetadata, DeliverySpec};
-use crate::cluster::Sensitivity;
 use crate::files::{Entry, Files, FilesError};
-use crate::name::{DELIVERY_LABEL, Key, NAMESPACE_LABEL, ObjectRef, label_value};
+use crate::name::Key;
+pub use folder::Folder;
+pub use manifest::Manifest;
+use manifest::{place, unroll};
+use metadata::{add_metadata, refuse_sensitive_names};
+use secret::{hide_secret, seal_secret};
+pub use substitution::Substitution;
 
 /// The most objects that one Delivery may have.
 pub const MAX_OBJECTS: usize = 10_000;
-/// The names that a kustomization file may have.
-const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// What is to be rendered, and how.
 pub struct Rendering {
     /// The folder, normalised.
     pub folder: Folder,
-    /// The namespace that all namespaced objects are put into.
-    pub target_namespace: Option<String>,
+    /// What is added to its kustomization.
+    pub overlay: Overlay,
+    /// Where the files that kustomizations name may lie.
+    pub restriction: LoadRestriction,
+    /// The variables of the built objects.
+    pub substitution: Substitution,
     /// Labels and annotations for all objects.
     pub common_metadata: CommonMetadata,
     /// Whose objects they are; nobody's on the command line.
@@ -44,22 +55,11 @@ pub enum SecretForm {
     Written,
 }
 
-/// A folder below the root of a source, without `.`, `..` or a leading slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder(String);
-
 /// Everything that a revision says should be there.
 #[derive(Debug)]
 pub struct Rendered {
     manifests: Vec<Manifest>,
     target_namespace: Option<String>,
-}
-
-/// One object as it should be.
-#[derive(Debug)]
-pub struct Manifest {
-    object: ObjectRef,
-    body: Value,
 }
 
 /// Why there are no objects.
@@ -71,6 +71,14 @@ pub enum RenderError {
     /// The kustomization.
     #[error("{0}")]
     Kustomize(#[from] kustomize::BuildError),
+    /// A variable.
+    #[error("failed to render {place}")]
+    Substitute {
+        /// Which object.
+        place: String,
+        /// What is wrong. It holds no value of a variable.
+        source: kustomize::SubstituteError,
+    },
     /// A document is no Kubernetes object.
     #[error("failed to render {place}: {reason}")]
     NotAnObject {
@@ -106,38 +114,28 @@ pub enum RenderError {
 impl RenderError {
     /// One word for a condition's reason.
     pub fn reason(&self) -> &'static str {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<FilesError>() {
+                return error.reason();
+            }
+            cause = error.source();
+        }
         match self {
-            Self::Files(error) => error.reason(),
+            Self::Substitute { .. } => "SubstitutionFailed",
             _ => "BuildFailed",
         }
     }
 }
 
-impl Folder {
-    /// The folder that a spec names, as Flux reads it: `./apps/`, `apps` and `/apps` are one.
-    pub fn parse(path: &str) -> Result<Self, FilesError> {
-        let parts: Vec<&str> = path
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-            .collect();
-        if parts.contains(&"..") || path.contains(['\0', '\\']) {
-            return Err(FilesError::PathEscapes(path.to_owned()));
-        }
-        Ok(Self(parts.join("/")))
-    }
-
-    /// The path; empty for the root.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl Rendering {
     /// What a Delivery asks for.
-    pub fn of(owner: &Key, spec: &DeliverySpec) -> Result<Self, FilesError> {
+    pub fn of(owner: &Key, spec: &DeliverySpec, substitution: Substitution) -> Result<Self, FilesError> {
         Ok(Self {
             folder: Folder::parse(spec.path.as_deref().unwrap_or_default())?,
-            target_namespace: spec.target_namespace.clone(),
+            overlay: overlay::of(spec),
+            restriction: LoadRestriction::None,
+            substitution,
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
             owner: Some(owner.clone()),
             secrets: SecretForm::Stored,
@@ -152,16 +150,10 @@ pub fn render(files: &Files<'_>, rendering: &Rendering) -> Result<Rendered, Rend
         return Err(FilesError::NoSuchFolder(folder.to_owned()).into());
     }
     let mut manifests = Vec::new();
-    if has_kustomization(files, folder)? {
-        for value in kustomize::build(files, folder)? {
-            unroll(value, folder, &mut manifests)?;
-        }
-    } else {
-        for path in files.manifests_below(folder)? {
-            for value in files.documents(&path, Schema::Kubernetes)? {
-                unroll(value, &path, &mut manifests)?;
-            }
-        }
+    for mut object in build(files, rendering)? {
+        rendering.substitution.run(&mut object, folder)?;
+        let place = place(&object, folder);
+        unroll(object, &place, &mut manifests)?;
     }
     for manifest in &mut manifests {
         match rendering.secrets {
@@ -181,264 +173,29 @@ pub fn render(files: &Files<'_>, rendering: &Rendering) -> Result<Rendered, Rend
     drop(seen);
     Ok(Rendered {
         manifests,
-        target_namespace: rendering.target_namespace.clone(),
+        target_namespace: rendering.overlay.namespace.clone(),
     })
 }
 
-fn has_kustomization(files: &Files<'_>, folder: &str) -> Result<bool, FilesError> {
-    for name in KUSTOMIZATION_FILES {
-        let path = if folder.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{folder}/{name}")
-        };
-        if files.entry(&path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Takes a document for an object, and a `List` for its items, as kubectl does.
-fn unroll(value: Value, place: &str, manifests: &mut Vec<Manifest>) -> Result<(), RenderError> {
-    let not_an_object = |reason| RenderError::NotAnObject {
-        place: place.to_owned(),
-        reason,
+/// Builds the kustomization of the folder. One that has none is built as if it had one that lists everything in it, as
+/// Flux does.
+fn build(files: &Files<'_>, rendering: &Rendering) -> Result<Vec<manifest_yaml::Value>, RenderError> {
+    let folder = rendering.folder.as_str();
+    let resources = if files.has_kustomization(folder)? {
+        None
+    } else {
+        Some(files.resources_below(folder)?)
     };
-    let Value::Mapping(mut mapping) = value else {
-        return Err(not_an_object("a document is not a map"));
+    let components = &rendering.overlay.components;
+    if components.is_empty() && resources.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let options = kustomize::Options {
+        resources,
+        overlay: rendering.overlay.clone(),
+        restriction: rendering.restriction,
     };
-    let kind = required(&mapping, &["kind"], place)?;
-    let api_version = required(&mapping, &["apiVersion"], place)?;
-    // kubectl unrolls what is called List and has items.
-    if kind.ends_with("List")
-        && matches!(mapping.get("items"), Some(Value::Sequence(_)))
-        && let Some(Value::Sequence(items)) = mapping.remove("items")
-    {
-        return items
-            .into_iter()
-            .try_for_each(|item| unroll(item, place, manifests));
-    }
-    let name = match required(&mapping, &["metadata", "name"], place) {
-        Err(RenderError::NotAnObject { .. })
-            if mapping
-                .get("metadata")
-                .and_then(|metadata| metadata.get_path(&["generateName"]))
-                .is_some() =>
-        {
-            return Err(not_an_object(
-                "metadata.generateName makes a new object at every apply; give it a name",
-            ));
-        }
-        other => other?,
-    };
-    let namespace = match mapping
-        .get("metadata")
-        .and_then(|metadata| metadata.get_path(&["namespace"]))
-    {
-        None | Some(Value::Null) => None,
-        Some(_) => Some(required(&mapping, &["metadata", "namespace"], place)?),
-    };
-    if manifests.len() >= MAX_OBJECTS {
-        return Err(RenderError::TooMany);
-    }
-    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-    let (group, version) = (group.to_owned(), version.to_owned());
-    manifests.push(Manifest {
-        object: ObjectRef {
-            group,
-            version,
-            kind,
-            namespace,
-            name,
-        },
-        body: mapping.into(),
-    });
-    Ok(())
-}
-
-/// A string that has to be there and that people will read.
-fn required(mapping: &Mapping, path: &[&str], place: &str) -> Result<String, RenderError> {
-    let mut value = path.first().and_then(|key| mapping.get(key));
-    for key in path.iter().skip(1) {
-        value = value.and_then(|value| value.as_mapping()?.get(key));
-    }
-    let reason = |missing: &'static str| RenderError::NotAnObject {
-        place: place.to_owned(),
-        reason: missing,
-    };
-    match value {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(Value::Sensitive(_)) => Err(RenderError::SensitiveName {
-            place: place.to_owned(),
-            path: path.join("."),
-        }),
-        _ => Err(reason(match path.last() {
-            Some(&"kind") => "it has no kind, so it is no Kubernetes object",
-            Some(&"apiVersion") => "it has no apiVersion, so it is no Kubernetes object",
-            Some(&"namespace") => "metadata.namespace is not a string",
-            _ => "it has no metadata.name",
-        })),
-    }
-}
-
-/// Folds `stringData` into `data`, as the API server does, and marks all of it as sensitive.
-///
-/// Left as it is, a key that is removed from Git would stay in the cluster: nobody owns it in `data`.
-fn seal_secret(manifest: &mut Manifest) -> Result<(), RenderError> {
-    if !manifest.object.is_secret() {
-        return Ok(());
-    }
-    let place = manifest.object.to_string();
-    let Some(body) = manifest.body.as_mapping_mut() else {
-        return Ok(());
-    };
-    let wrong = |reason| RenderError::NotAnObject {
-        place: place.clone(),
-        reason,
-    };
-    let mut data = Mapping::new();
-    match body.remove("data") {
-        None | Some(Value::Null) => {}
-        Some(Value::Mapping(entries)) => {
-            for (key, value) in entries {
-                let text = secret_text(value).ok_or_else(|| wrong("a value below data is not a string"))?;
-                let compact: Zeroizing<String> =
-                    Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
-                let bytes = BASE64.decode(compact.as_bytes()).map(Zeroizing::new);
-                let bytes = bytes.map_err(|_| RenderError::NotBase64 {
-                    object: place.clone(),
-                    key: key.clone(),
-                })?;
-                data.insert(key, sealed(&bytes));
-            }
-        }
-        Some(_) => return Err(wrong("data is not a map")),
-    }
-    match body.remove("stringData") {
-        None | Some(Value::Null) => {}
-        Some(Value::Mapping(entries)) => {
-            for (key, value) in entries {
-                let text =
-                    secret_text(value).ok_or_else(|| wrong("a value below stringData is not a string"))?;
-                data.insert(key, sealed(text.as_bytes()));
-            }
-        }
-        Some(_) => return Err(wrong("stringData is not a map")),
-    }
-    if !data.is_empty() {
-        body.insert("data", data.into());
-    }
-    Ok(())
-}
-
-/// Marks what a Secret holds, and leaves it as it is.
-fn hide_secret(manifest: &mut Manifest) {
-    if !manifest.object.is_secret() {
-        return;
-    }
-    let Some(body) = manifest.body.as_mapping_mut() else {
-        return;
-    };
-    for field in ["data", "stringData"] {
-        if let Some(content) = body.get_mut(field) {
-            hide(content);
-        }
-    }
-}
-
-fn hide(value: &mut Value) {
-    match value {
-        Value::Sequence(items) => items.iter_mut().for_each(hide),
-        Value::Mapping(map) => map.iter_mut().for_each(|(_, value)| hide(value)),
-        Value::String(text) => *value = Value::Sensitive(Sensitive::string(std::mem::take(text))),
-        Value::Bool(content) => *value = Value::Sensitive(Sensitive::bool(*content)),
-        Value::Number(content) => *value = Value::Sensitive(Sensitive::number(*content)),
-        Value::Null | Value::Sensitive(_) => {}
-    }
-}
-
-fn secret_text(value: Value) -> Option<Zeroizing<String>> {
-    match value {
-        Value::String(text) => Some(Zeroizing::new(text)),
-        Value::Null => Some(Zeroizing::default()),
-        Value::Sensitive(scalar) => match scalar.expose() {
-            Exposed::String(text) => Some(Zeroizing::new(text.to_owned())),
-            Exposed::Bool(_) | Exposed::Number(_) => None,
-        },
-        _ => None,
-    }
-}
-
-fn sealed(bytes: &[u8]) -> Value {
-    Value::Sensitive(Sensitive::string(BASE64.encode(bytes)))
-}
-
-/// Adds common metadata and our labels; ours cannot be overridden.
-fn add_metadata(manifest: &mut Manifest, rendering: &Rendering) -> Result<(), RenderError> {
-    let place = manifest.object.to_string();
-    let wrong = |reason| RenderError::NotAnObject {
-        place: place.clone(),
-        reason,
-    };
-    let metadata = manifest
-        .body
-        .as_mapping_mut()
-        .and_then(|body| body.get_mut("metadata"));
-    let metadata = metadata
-        .and_then(Value::as_mapping_mut)
-        .ok_or_else(|| wrong("metadata is not a map"))?;
-    let CommonMetadata { labels, annotations } = &rendering.common_metadata;
-    let mut add = |field: &'static str, entries: Vec<(&str, String)>| {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        if matches!(metadata.get(field), Some(Value::Null)) {
-            metadata.remove(field);
-        }
-        let map = metadata.get_or_insert_with(field, || Mapping::new().into());
-        let map = map
-            .as_mapping_mut()
-            .ok_or_else(|| wrong("metadata.labels or metadata.annotations is not a map"))?;
-        for (key, value) in entries {
-            map.insert(key, value.into());
-        }
-        Ok::<_, RenderError>(())
-    };
-    let mut labels: Vec<_> = labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.clone()))
-        .collect();
-    if let Some(Key { namespace, name }) = &rendering.owner {
-        labels.push((DELIVERY_LABEL, label_value(name)));
-        labels.push((NAMESPACE_LABEL, label_value(namespace)));
-    }
-    add("labels", labels)?;
-    add(
-        "annotations",
-        annotations
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.clone()))
-            .collect(),
-    )
-}
-
-/// Labels are shown everywhere: in lists, metrics, events. None may come from a sealed value.
-fn refuse_sensitive_names(manifest: &Manifest) -> Result<(), RenderError> {
-    let labels = manifest
-        .body
-        .get_path(&["metadata", "labels"])
-        .and_then(Value::as_mapping);
-    for (key, value) in labels.into_iter().flat_map(Mapping::iter) {
-        if value.is_sensitive() {
-            let path = format!("metadata.labels[{key}]");
-            return Err(RenderError::SensitiveName {
-                place: manifest.object.to_string(),
-                path,
-            });
-        }
-    }
-    Ok(())
+    Ok(kustomize::build_with(files, folder, &options)?)
 }
 
 impl Rendered {
@@ -461,65 +218,6 @@ impl Rendered {
     }
 }
 
-impl Manifest {
-    /// Which object it is.
-    pub fn object(&self) -> &ObjectRef {
-        &self.object
-    }
-
-    /// What it should be.
-    pub fn body(&self) -> &Value {
-        &self.body
-    }
-
-    /// Whether anything in it is secret.
-    pub fn sensitivity(&self) -> Sensitivity {
-        if self.object.is_secret() || self.body.is_sensitive() {
-            Sensitivity::Sensitive
-        } else {
-            Sensitivity::Clear
-        }
-    }
-
-    /// An annotation.
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.body
-            .get_path(&["metadata", "annotations", key])
-            .and_then(Value::as_str)
-    }
-
-    /// An object of a kind, for tests of the steps that follow.
-    #[cfg(test)]
-    pub(crate) fn parse_for_tests(api_version: &str, kind: &str, name: &str) -> Self {
-        let text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: {name:?}}}\n");
-        let limits = manifest_yaml::Limits::default();
-        let documents = manifest_yaml::from_yaml(text.as_bytes(), Schema::Kubernetes, &limits).unwrap();
-        let mut manifests = Vec::new();
-        unroll(
-            documents.into_iter().next().unwrap().value,
-            "a test",
-            &mut manifests,
-        )
-        .unwrap();
-        manifests.remove(0)
-    }
-
-    /// Puts it into a namespace, or takes it out of one, once its kind is known to want that.
-    pub(crate) fn set_namespace(&mut self, namespace: Option<&str>) {
-        self.object.namespace = namespace.map(str::to_owned);
-        let metadata = self
-            .body
-            .as_mapping_mut()
-            .and_then(|body| body.get_mut("metadata"));
-        if let Some(metadata) = metadata.and_then(Value::as_mapping_mut) {
-            match namespace {
-                Some(namespace) => drop(metadata.insert("namespace", namespace.into())),
-                None => drop(metadata.remove("namespace")),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -527,6 +225,7 @@ mod tests {
     use manifest_yaml::to_yaml_masked;
 
     use super::*;
+    use crate::cluster::Sensitivity;
     use crate::files::{Keys, Tree};
 
     /// Renders files that are written to a folder of their own.
@@ -548,7 +247,9 @@ mod tests {
         let (tree, keys) = (Tree::folder(root.path()), Keys::default());
         let rendering = Rendering {
             folder: Folder::parse(folder).unwrap(),
-            target_namespace: None,
+            overlay: Overlay::default(),
+            restriction: LoadRestriction::None,
+            substitution: Substitution::default(),
             common_metadata: CommonMetadata::default(),
             owner: Some(Key::new("default", "web").unwrap()),
             secrets,
@@ -593,7 +294,8 @@ mod tests {
             .iter()
             .map(|manifest| manifest.object().to_string())
             .collect();
-        assert_eq!(names, ["ConfigMap/a", "Pod/p", "Service/x/s"]);
+        // In kustomize's order of kinds.
+        assert_eq!(names, ["ConfigMap/a", "Service/x/s", "Pod/p"]);
     }
 
     #[test]
@@ -619,27 +321,24 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused_by_its_file() {
         let cases: [(&[(&str, &str)], &str); 8] = [
-            (&[("a.yaml", "a: 1\n")], "a.yaml: it has no kind"),
+            (&[("a.yaml", "a: 1\n")], "a.yaml:1: kind is missing"),
             (
                 &[("a.yaml", "kind: Pod\nmetadata: {name: a}\n")],
-                "a.yaml: it has no apiVersion",
+                "Pod/a of the root: it has no apiVersion",
             ),
             (
                 &[("a.yaml", "apiVersion: v1\nkind: Pod\n")],
-                "a.yaml: it has no metadata.name",
+                "a.yaml:1: metadata.name is missing",
             ),
             (
                 &[(
                     "a.yaml",
                     "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n",
                 )],
-                "metadata.generateName makes a new object",
+                "generateName would make a new object",
             ),
             (&[("a.yaml", "apiVersion: v1\nkind: [\n")], "a.yaml:"),
-            (
-                &[("a.yaml", CONFIG), ("b.yaml", CONFIG)],
-                "ConfigMap/a: it is there twice",
-            ),
+            (&[("a.yaml", CONFIG), ("b.yaml", CONFIG)], "b.yaml"),
             (
                 &[(
                     "a.yaml",
@@ -647,12 +346,27 @@ mod tests {
                 )],
                 "data.k is not base64",
             ),
-            (&[("a.yaml", "- 1\n")], "a document is not a map"),
+            (&[("a.yaml", "- 1\n")], "the document is not a map"),
         ];
         for (files, expected) in cases {
-            let error = rendered(files, "").unwrap_err().to_string();
+            let error = crate::chain(&rendered(files, "").unwrap_err());
             assert!(error.contains(expected), "{error:?} should contain {expected:?}");
         }
+    }
+
+    #[test]
+    fn the_order_in_which_files_were_written_does_not_matter() {
+        let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+        let (a, b, c) = (map("a"), map("b"), map("c"));
+        let one: [(&str, &str); 3] = [("z.yaml", &a), ("d/m.yaml", &b), ("a.yaml", &c)];
+        let mut other = one;
+        other.reverse();
+        let bytes = |files: &[(&str, &str)]| -> Vec<_> {
+            let rendered = rendered(files, "").unwrap();
+            let bodies = rendered.manifests().iter().map(Manifest::body);
+            bodies.map(manifest_yaml::to_json_exposed).collect()
+        };
+        assert_eq!(bytes(&one), bytes(&other));
     }
 
     #[test]
@@ -676,21 +390,20 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", root.path().join("a.yaml")).unwrap();
         let (tree, keys) = (Tree::folder(root.path()), Keys::default());
         let files = Files::new(&tree, &keys).unwrap();
-        assert!(matches!(files.manifests_below(""), Err(FilesError::Symlink(_))));
+        assert!(matches!(files.resources_below(""), Err(FilesError::Symlink(_))));
         let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
-        assert!(matches!(
-            rendered(&[("a.yaml", pointer)], ""),
-            Err(RenderError::Files(FilesError::LfsPointer(_)))
-        ));
+        let error = rendered(&[("a.yaml", pointer)], "").unwrap_err();
+        assert_eq!(error.reason(), "RefusedFile");
+        let error = crate::chain(&error);
+        assert!(error.contains("Git LFS pointer"), "{error}");
     }
 
     #[test]
     fn a_file_over_the_limit_is_not_read() {
         let large = "#".repeat(crate::files::MAX_FILE_BYTES + 1);
         let error = rendered(&[("a.yaml", &large)], "").unwrap_err();
-        assert!(
-            matches!(error, RenderError::Files(FilesError::TooLarge { .. })),
-            "{error}"
-        );
+        assert_eq!(error.reason(), "RefusedFile");
+        let error = crate::chain(&error);
+        assert!(error.contains("bytes, more than"), "{error}");
     }
 }

@@ -15,6 +15,8 @@ pub(crate) use in_cluster::in_our_group;
 pub use in_cluster::{Finalizer, InCluster};
 pub use last_trusted::{LastTrusted, LastTrustedError};
 
+use std::collections::BTreeMap;
+
 use crate::api::{
     Conditions, DeliveryStatus, GitSourceStatus, InventoryEntry, Remedy, SecretData, TrustKind,
 };
@@ -131,6 +133,18 @@ impl Store {
         }
     }
 
+    /// The entries of a `ConfigMap`, read for one of our objects.
+    pub async fn config_map(
+        &self,
+        reader: &ObjectName,
+        key: &Key,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        match self {
+            Self::InCluster(store) => store.config_map(reader, key).await,
+            Self::Folder(folder) => folder.config_map(key),
+        }
+    }
+
     /// Trusted keys, by file name, read for one of our objects.
     pub async fn trust(
         &self,
@@ -138,16 +152,15 @@ impl Store {
         kind: TrustKind,
         key: &Key,
     ) -> Result<TrustMaterial, StoreError> {
-        match (self, kind) {
-            (_, TrustKind::Secret) => {
+        match kind {
+            TrustKind::Secret => {
                 let data = self.secret(reader, key).await?;
                 Ok(data
                     .iter()
                     .map(|(name, bytes)| (name.clone(), bytes.to_vec()))
                     .collect())
             }
-            (Self::InCluster(store), TrustKind::ConfigMap) => store.config_map(reader, key).await,
-            (Self::Folder(folder), TrustKind::ConfigMap) => folder.config_map(key),
+            TrustKind::ConfigMap => self.config_map(reader, key).await,
         }
     }
 

@@ -241,14 +241,19 @@ fn an_immutable_field() {
 
 #[test]
 fn a_sealed_value_in_a_name() {
-    refused("delivery/web", "BuildFailed", "would be visible", |world| {
-        let secret = format!(
-            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {}\n",
-            world.marker
-        );
-        world
-            .repository
-            .write_sealed_where("apps/named.yaml", &secret, &world.age.recipient, "^name$");
-        world.repository.commit(&world.alice, "Seal a name");
-    });
+    refused(
+        "delivery/web",
+        "BuildFailed",
+        "metadata.name is sealed",
+        |world| {
+            let secret = format!(
+                "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {}\n",
+                world.marker
+            );
+            world
+                .repository
+                .write_sealed_where("apps/named.yaml", &secret, &world.age.recipient, "^name$");
+            world.repository.commit(&world.alice, "Seal a name");
+        },
+    );
 }

@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Conditions, GoDuration, Interval, LocalReference, SourceReference};
+use super::{Conditions, GoDuration, Image, Interval, LocalReference, Patch, PostBuild, SourceReference};
 
 /// A folder of a source that is kept applied to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -49,9 +49,31 @@ pub struct DeliverySpec {
     /// Deliveries that have to be Ready first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
-    /// The namespace that all namespaced objects are put into; it is not created.
+    /// The namespace that all namespaced objects are put into, in place of that of the kustomization; it is not
+    /// created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_namespace: Option<String>,
+    /// A prefix for all names, in place of that of the kustomization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<String>,
+    /// A suffix for all names, in place of that of the kustomization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_suffix: Option<String>,
+    /// Folders of kustomize components, from `path`; they come after those of the kustomization.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// Whether components that are not there are passed over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_missing_components: bool,
+    /// Patches, after those of the kustomization.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
+    /// Images and what becomes of them; entries of the kustomization for the same name give way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// What happens to the objects once they are built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_build: Option<PostBuild>,
     /// Labels and annotations for all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_metadata: Option<CommonMetadata>,

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use kustomize::{LoadRestriction, Overlay};
 use zeroize::Zeroizing;
 
 use super::{CommandError, Console, Exit, read_secret_file};
 use crate::api::CommonMetadata;
 use crate::files::{Files, Keys, Tree};
-use crate::render::{Folder, Rendering, SecretForm, render};
+use crate::render::{Folder, Rendering, SecretForm, Substitution, render};
 
 #[derive(Args)]
 #[command(after_help = "Example: fluxops build clusters/home --age-key-file ~/keys.txt")]
@@ -22,6 +23,29 @@ pub(super) struct Arguments {
     /// age identities that open the sealed files
     #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
     age_key_file: Option<PathBuf>,
+    /// Where the files that a kustomization names may lie
+    #[arg(long, value_enum, default_value_t)]
+    load_restrictor: LoadRestrictor,
+}
+
+/// kustomize's names for it.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[clap(rename_all = "verbatim")]
+enum LoadRestrictor {
+    /// In its folder or below
+    #[default]
+    LoadRestrictionsRootOnly,
+    /// Anywhere in the repository, as a Delivery allows it
+    LoadRestrictionsNone,
+}
+
+impl From<LoadRestrictor> for LoadRestriction {
+    fn from(restrictor: LoadRestrictor) -> Self {
+        match restrictor {
+            LoadRestrictor::LoadRestrictionsRootOnly => Self::RootOnly,
+            LoadRestrictor::LoadRestrictionsNone => Self::None,
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
@@ -29,6 +53,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         directory,
         show_secrets,
         age_key_file,
+        load_restrictor,
     } = arguments;
     let keys = match age_key_file {
         Some(path) => Keys::parse_age(&read_secret_file(path)?).map_err(CommandError::unusable)?,
@@ -37,7 +62,9 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     let (root, folder) = root_and_folder(directory)?;
     let rendering = Rendering {
         folder: Folder::parse(&folder).map_err(CommandError::unusable)?,
-        target_namespace: None,
+        overlay: Overlay::default(),
+        restriction: (*load_restrictor).into(),
+        substitution: Substitution::default(),
         common_metadata: CommonMetadata::default(),
         owner: None,
         secrets: SecretForm::Written,

@@ -71,6 +71,7 @@ impl ClusterError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Timeout(_) | Self::Cut | Self::Unintelligible(_) => true,
+            Self::Refused(refusal) if refusal.is_of_another_type() => false,
             Self::Refused(refusal) => {
                 refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS
             }
@@ -83,10 +84,11 @@ impl ClusterError {
         match self {
             Self::Unaddressable => Remedy::Change,
             Self::Refused(refusal)
-                if matches!(
-                    refusal.status,
-                    StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-                ) =>
+                if refusal.is_of_another_type()
+                    || matches!(
+                        refusal.status,
+                        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+                    ) =>
             {
                 Remedy::Change
             }
@@ -143,6 +145,14 @@ pub struct Cause {
     pub reason: String,
 }
 
+/// How the API server begins its answer to an apply with a field that its schema has with another type, or not at all.
+/// It answers with 500, as if that were its own fault (`managedfields/internal/structuredmerge.go` of
+/// k8s.io/apimachinery).
+const OF_ANOTHER_TYPE: &str = "failed to create typed patch object";
+
+/// Our word for it.
+const OF_ANOTHER_TYPE_REASON: &str = "InvalidType";
+
 /// The longest message of a server that is passed on, in characters.
 const MAX_MESSAGE: usize = 2_000;
 
@@ -171,8 +181,13 @@ impl Refusal {
     /// Reads a reply; one that is no `Status` is named by its code.
     pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
         let reply: StatusReply = serde_json::from_slice(body).unwrap_or_default();
-        let causes = reply.details.unwrap_or_default().causes.into_iter();
-        let reason = one_word(reply.reason);
+        let mut causes = reply.details.unwrap_or_default().causes;
+        let mut reason = one_word(reply.reason);
+        if reply.message.starts_with(OF_ANOTHER_TYPE) {
+            OF_ANOTHER_TYPE_REASON.clone_into(&mut reason);
+            causes.extend(untyped_field(&reply.message));
+        }
+        let causes = causes.into_iter();
         Self {
             status,
             reason: if reason.is_empty() { named(status) } else { reason },
@@ -192,6 +207,11 @@ impl Refusal {
         self.status
     }
 
+    /// Whether a field has another type than in the schema of its kind, or is not in it.
+    fn is_of_another_type(&self) -> bool {
+        self.reason == OF_ANOTHER_TYPE_REASON
+    }
+
     /// The reason in one word.
     pub fn reason(&self) -> &str {
         &self.reason
@@ -209,6 +229,16 @@ impl Refusal {
             Sensitivity::Clear | Sensitivity::Sensitive => self.to_string(),
         }
     }
+}
+
+/// The field of an answer like `… (shop/map; /v1, Kind=ConfigMap): .data.a: expected string, got …`.
+fn untyped_field(message: &str) -> Option<CauseReply> {
+    let (_, problem) = message.split_once("): ")?;
+    let (field, _) = problem.split_once(": ")?;
+    Some(CauseReply {
+        field: field.trim_start_matches('.').to_owned(),
+        reason: String::new(),
+    })
 }
 
 /// The name of an HTTP status as a reason, which has no spaces.
@@ -290,6 +320,21 @@ mod tests {
     fn a_clear_object_shows_the_servers_words() {
         let refusal = Refusal::read(StatusCode::UNPROCESSABLE_ENTITY, REPLY);
         assert!(refusal.describe(Sensitivity::Clear).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_the_objects_fault() {
+        let reply = br#"{"kind":"Status","status":"Failure","code":500,"message":"failed to create typed patch object
+            (shop/map; /v1, Kind=ConfigMap): .data.a: expected string, got &value.valueUnstructured{Value:\"hunter2\"}"}"#;
+        let reply: Vec<u8> = reply.iter().copied().filter(|byte| *byte != b'\n').collect();
+        let refusal = Refusal::read(StatusCode::INTERNAL_SERVER_ERROR, &reply);
+        let shown = refusal.describe(Sensitivity::Sensitive);
+        assert_eq!(shown, "the API server refused: InvalidType (500): data.a");
+        let error = ClusterError::Refused(refusal);
+        assert!(!error.is_transient());
+        assert_eq!(error.remedy(), Remedy::Change);
+        let away = Refusal::read(StatusCode::INTERNAL_SERVER_ERROR, b"{}");
+        assert!(ClusterError::Refused(away).is_transient());
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub(crate) enum Directive {
     Prune,
     /// `disabled` leaves it alone altogether.
     Reconcile,
+    /// `disabled` keeps variables from being substituted in it.
+    Substitute,
 }
 
 impl Directive {
@@ -18,6 +20,7 @@ impl Directive {
             Self::Ssa => ["fluxops.dev/ssa", "kustomize.toolkit.fluxcd.io/ssa"],
             Self::Prune => ["fluxops.dev/prune", "kustomize.toolkit.fluxcd.io/prune"],
             Self::Reconcile => ["fluxops.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"],
+            Self::Substitute => ["fluxops.dev/substitute", "kustomize.toolkit.fluxcd.io/substitute"],
         }
     }
 
@@ -25,6 +28,12 @@ impl Directive {
     pub(crate) fn says<'a>(self, value: &str, annotation: impl Fn(&str) -> Option<&'a str>) -> bool {
         let mut found = self.keys().into_iter().filter_map(annotation);
         found.any(|found| found.eq_ignore_ascii_case(value))
+    }
+
+    /// The same, where case matters.
+    pub(crate) fn says_exactly<'a>(self, value: &str, annotation: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let mut found = self.keys().into_iter().filter_map(annotation);
+        found.any(|found| found == value)
     }
 }
 

@@ -19,7 +19,6 @@ use super::definition::our_kind;
 use super::{Definitions, InvalidDefinition, Parsed, Status, StoreError};
 use crate::api::SecretData;
 use crate::name::{InvalidName, Key};
-use crate::verify::TrustMaterial;
 
 /// The most files that a folder of documents may have.
 pub(super) const MAX_CONFIG_FILES: usize = 1_000;
@@ -27,7 +26,7 @@ pub(super) const MAX_CONFIG_FILES: usize = 1_000;
 /// Documents that were read, and where statuses go.
 pub struct Folder {
     secrets: BTreeMap<Key, SecretData>,
-    config_maps: BTreeMap<Key, TrustMaterial>,
+    config_maps: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     state_dir: PathBuf,
 }
 
@@ -238,7 +237,7 @@ impl Folder {
             })
     }
 
-    pub(super) fn config_map(&self, key: &Key) -> Result<TrustMaterial, StoreError> {
+    pub(super) fn config_map(&self, key: &Key) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         let found = self.config_maps.get(key).cloned();
         found.ok_or_else(|| StoreError::NotFound {
             kind: "ConfigMap",

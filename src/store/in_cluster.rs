@@ -13,7 +13,6 @@ use super::{Status, StoreError};
 use crate::api::{Conditions, GROUP, SecretData, VERSION};
 use crate::cluster::{Actor, Cluster, ClusterError, Metadata, Resource, Scope, Session};
 use crate::name::{FINALIZER, Key, Kind, ObjectName, ObjectRef};
-use crate::verify::TrustMaterial;
 
 /// Custom resources in a cluster.
 pub struct InCluster {
@@ -84,7 +83,7 @@ impl InCluster {
         &self,
         reader: &ObjectName,
         key: &Key,
-    ) -> Result<TrustMaterial, StoreError> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         let failed = |error: ClusterError| StoreError::cluster("read the ConfigMap", key, error);
         let session = self.cluster.session(Actor::Itself).map_err(failed)?;
         let reply: Option<ConfigMapReply> = session

@@ -6,11 +6,12 @@ use manifest_yaml::Value;
 
 use crate::accumulation::Accumulation;
 use crate::configuration::{Configuration, read_configuration, read_crds};
-use crate::folder::Folder;
+use crate::folder::{Folder, LoadRestriction};
 use crate::generate::{append_content_hash, config_map, secret};
 use crate::kustomization::{Kind, Kustomization, Reference};
 use crate::meter::Metered;
 use crate::order::sort;
+use crate::overlay::{Overlay, listing};
 use crate::plugin::Plugin;
 use crate::provenance::{self, Origin, annotate, record_transformation};
 use crate::resource::Resource;
@@ -32,22 +33,52 @@ pub const MAX_OBJECTS: usize = 50_000;
 /// The annotation of objects that are for tools and not for a cluster.
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
 
+/// How a folder is built.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// For a folder that has no kustomization: the files and folders that one would list, from the folder. A
+    /// kustomization that is there is not read.
+    pub resources: Option<Vec<String>>,
+    /// What is added to the kustomization.
+    pub overlay: Overlay,
+    /// Where the files that kustomizations name may lie.
+    pub restriction: LoadRestriction,
+}
+
 /// Renders the kustomization of a folder to the objects that `kustomize build` prints, in its order.
 ///
 /// `directory` is a path of the tree; `""` is its root. Without `sortOptions` the order is the legacy one: by kind,
 /// Namespaces first. Objects with the annotation `config.kubernetes.io/local-config` are left out.
 pub fn build(tree: &dyn Tree, directory: &str) -> Result<Vec<Value>, BuildError> {
+    build_with(tree, directory, &Options::default())
+}
+
+/// The same, with additions and without the restrictions of the command line.
+pub fn build_with(tree: &dyn Tree, directory: &str, options: &Options) -> Result<Vec<Value>, BuildError> {
     let directory = path::join("", directory).ok_or_else(|| BuildError::NotADirectory {
         directory: directory.to_owned(),
     })?;
     let metered = Metered::new(tree);
     let tree: &dyn Tree = &metered;
-    let folder = Folder::open(tree, &directory)?;
+    let Options {
+        resources,
+        overlay,
+        restriction,
+    } = options;
+    let folder = match resources {
+        None => Folder::open(tree, *restriction, &directory)?,
+        Some(_) => Folder::without_kustomization(tree, *restriction, &directory)?,
+    };
     let located = |error| folder.located(error);
-    let kustomization = folder.kustomization().map_err(located)?;
+    let mut kustomization = match resources {
+        None => folder.kustomization().map_err(located)?,
+        Some(resources) => listing(&folder, resources)?,
+    };
+    overlay.add_to(&mut kustomization, &folder)?;
     let builtin = Rc::new(Configuration::default());
     let mut build = Build {
         tree,
+        restriction: *restriction,
         builtin: Rc::clone(&builtin),
         ancestors: Vec::new(),
         kustomizations: 0,
@@ -88,6 +119,7 @@ fn is_for_a_cluster(resource: &Resource) -> bool {
 /// What a build carries from kustomization to kustomization.
 struct Build<'tree> {
     tree: &'tree dyn Tree,
+    restriction: LoadRestriction,
     /// The configuration that every kustomization starts with.
     builtin: Rc<Configuration>,
     /// The folders that led to the one that is being read, outermost first.
@@ -238,7 +270,7 @@ impl<'tree> Build<'tree> {
         kind: Kind,
         accumulation: Accumulation,
     ) -> Result<Accumulation, BuildError> {
-        let folder = Folder::open(self.tree, path)?;
+        let folder = Folder::open(self.tree, self.restriction, path)?;
         self.read_base(&folder, kind, accumulation)
             .map_err(|error| folder.located(error))
     }

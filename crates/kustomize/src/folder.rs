@@ -14,18 +14,30 @@ use crate::{BuildError, Content, EntryKind, Tree, TreeError, path};
 /// The folder of a kustomization, from which its paths are read.
 pub(crate) struct Folder<'tree> {
     tree: &'tree dyn Tree,
+    restriction: LoadRestriction,
     pub(crate) directory: String,
     /// The path of the kustomization file.
     pub(crate) file: String,
 }
 
+/// Where the files that a kustomization names may lie (`LoadRestrictions` of kustomize's api/types). Folders may lie
+/// anywhere in the tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoadRestriction {
+    /// In its folder or below, as `kustomize build` wants it.
+    #[default]
+    RootOnly,
+    /// Anywhere in the tree, as Flux has it, and `kustomize build --load-restrictor LoadRestrictionsNone`.
+    None,
+}
+
 impl<'tree> Folder<'tree> {
-    pub(crate) fn open(tree: &'tree dyn Tree, directory: &str) -> Result<Self, BuildError> {
-        if tree.entry(directory) != Some(EntryKind::Directory) {
-            return Err(BuildError::NotADirectory {
-                directory: directory.to_owned(),
-            });
-        }
+    pub(crate) fn open(
+        tree: &'tree dyn Tree,
+        restriction: LoadRestriction,
+        directory: &str,
+    ) -> Result<Self, BuildError> {
+        check_directory(tree, directory)?;
         let within = |name: &str| path::join(directory, name).unwrap_or_default();
         let mut files = FILE_NAMES
             .iter()
@@ -38,6 +50,7 @@ impl<'tree> Folder<'tree> {
             }),
             (Some(file), true) => Ok(Self {
                 tree,
+                restriction,
                 directory: directory.to_owned(),
                 file,
             }),
@@ -49,6 +62,26 @@ impl<'tree> Folder<'tree> {
                 })
             }
         }
+    }
+
+    /// A folder without a kustomization, taken as if it had one.
+    pub(crate) fn without_kustomization(
+        tree: &'tree dyn Tree,
+        restriction: LoadRestriction,
+        directory: &str,
+    ) -> Result<Self, BuildError> {
+        check_directory(tree, directory)?;
+        Ok(Self {
+            tree,
+            restriction,
+            directory: directory.to_owned(),
+            file: path::join(directory, FILE_NAMES[0]).unwrap_or_default(),
+        })
+    }
+
+    /// What is at a path from the root.
+    pub(crate) fn entry(&self, path: &str) -> Option<EntryKind> {
+        self.tree.entry(path)
     }
 
     /// Reads the kustomization file; as kustomize does, with the rules that Kubernetes has for YAML.
@@ -210,7 +243,7 @@ impl<'tree> Folder<'tree> {
     /// Files, other than folders, may not lie outside of the folder (`RestrictionRootOnly` of kustomize's
     /// loadrestrictions.go).
     pub(crate) fn check_within(&self, reference: &Reference, file: &str) -> Result<(), BuildError> {
-        if path::is_within(file, &self.directory) {
+        if self.restriction == LoadRestriction::None || path::is_within(file, &self.directory) {
             return Ok(());
         }
         Err(self.path_error(reference, "it is a file outside of the kustomization's folder"))
@@ -255,6 +288,15 @@ impl<'tree> Folder<'tree> {
             what,
             limit,
         })
+    }
+}
+
+fn check_directory(tree: &dyn Tree, directory: &str) -> Result<(), BuildError> {
+    match tree.entry(directory) {
+        Some(EntryKind::Directory) => Ok(()),
+        _ => Err(BuildError::NotADirectory {
+            directory: directory.to_owned(),
+        }),
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) use field_specs::read_field_specs;
 pub(crate) use fields::Fields;
 pub(crate) use generators::{GeneratorOptions, read_config_map, read_secret};
 
-/// The names a kustomization file can have (`RecognizedKustomizationFileNames` of kustomize's general.go).
-pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// The names that a kustomization file can have (`RecognizedKustomizationFileNames` of kustomize's general.go).
+pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 const KUSTOMIZATION_VERSION: &str = "kustomize.config.k8s.io/v1beta1";
 const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";

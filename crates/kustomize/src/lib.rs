@@ -1,7 +1,9 @@
 //! `kustomize build` in memory, over a virtual file tree.
 //!
 //! [`build`] renders the kustomization of a folder to objects, as kustomize 5.8 prints them, in the order in which it
-//! prints them. Files come in through the [`Tree`] trait; nothing else is read, and nothing is run.
+//! prints them. Files come in through the [`Tree`] trait; nothing else is read, and nothing is run. [`build_with`] adds
+//! an [`Overlay`] to the kustomization of the folder first, as Flux does; [`substitute`] puts variables into what comes
+//! out.
 //!
 //! A build is: read the kustomization file strictly; accumulate the objects of its files,
 //! its bases, its generators and its components; run its transformers over them; and, once
@@ -33,6 +35,7 @@ mod manifest;
 mod merge;
 mod meter;
 mod order;
+mod overlay;
 mod patch;
 mod path;
 mod plugin;
@@ -48,9 +51,12 @@ mod transform;
 mod tree;
 mod vars;
 
-pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, build};
+pub use build::{MAX_BASE_DEPTH, MAX_KUSTOMIZATIONS, MAX_OBJECTS, Options, build, build_with};
 pub use error::BuildError;
+pub use folder::LoadRestriction;
+pub use kustomization::FILE_NAMES;
 pub use manifest::read_manifest;
 pub use meter::{MAX_BYTES, MAX_DOCUMENTS, MAX_FILES};
+pub use overlay::{MissingComponents, Overlay, OverlayImage, OverlayPatch, Target};
 pub use substitute::{MissingVariable, SubstituteError, Variable, Variables, substitute};
 pub use tree::{Content, EntryKind, Tree, TreeError};

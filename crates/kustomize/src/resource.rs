@@ -377,6 +377,10 @@ fn check_identity(object: &Mapping) -> Result<(), (&'static str, &'static str)> 
     match object.get("metadata") {
         Some(Value::Mapping(metadata)) => {
             let name = if unnamed { optional } else { required };
+            if !unnamed && !metadata.contains_key("name") && metadata.contains_key("generateName") {
+                let problem = "is missing, and generateName would make a new object at every apply";
+                return Err(("metadata.name", problem));
+            }
             name(metadata, "name").map_err(|problem| ("metadata.name", problem))?;
             optional(metadata, "namespace").map_err(|problem| ("metadata.namespace", problem))
         }

@@ -239,6 +239,10 @@ proptest! {
         let theirs = oracle::build(&tree, "top");
         match (build(&tree, "top"), theirs) {
             (Ok(ours), Ok(theirs)) => {
+                let bytes = |objects: &[manifest_yaml::Value]| -> Vec<_> {
+                    objects.iter().map(manifest_yaml::to_json_exposed).collect()
+                };
+                prop_assert_eq!(bytes(&ours), bytes(&build(&tree, "top").unwrap()), "built twice");
                 let ours: Vec<_> = ours.iter().map(oracle::canonical).collect();
                 prop_assert_eq!(ours, theirs);
             }

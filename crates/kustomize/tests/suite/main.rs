@@ -11,6 +11,7 @@ mod case;
 mod differential;
 mod limits;
 mod oracle;
+mod overlay;
 mod patched;
 mod robust;
 mod sensitive;

@@ -11,6 +11,15 @@ use crate::tree::MemoryTree;
 
 /// What `kustomize build` prints as canonical JSON, or what it says when it refuses.
 pub(crate) fn build(tree: &MemoryTree, directory: &str) -> Result<Vec<serde_json::Value>, String> {
+    build_restricted(tree, directory, "LoadRestrictionsRootOnly")
+}
+
+/// The same, with `--load-restrictor`.
+pub(crate) fn build_restricted(
+    tree: &MemoryTree,
+    directory: &str,
+    restriction: &str,
+) -> Result<Vec<serde_json::Value>, String> {
     let folder = TemporaryFolder::new();
     for (path, content) in &tree.files {
         let path = folder.0.join(path);
@@ -20,6 +29,7 @@ pub(crate) fn build(tree: &MemoryTree, directory: &str) -> Result<Vec<serde_json
     let output = Command::new(binary())
         .arg("build")
         .arg(folder.0.join(directory))
+        .args(["--load-restrictor", restriction])
         .env_clear()
         .env("PATH", "/nonexistent")
         .output()
