@@ -296,6 +296,11 @@ impl Objects {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))
     }
 
+    /// A commit that two descend from, the best by their dates. A hint: dates can be anything.
+    pub fn merge_base(&self, one: Oid, other: Oid) -> Option<Oid> {
+        self.repository.merge_base(one, other).ok()
+    }
+
     /// Reads an object of at most `limit` bytes, checked against its id. When one cannot be read that has to be
     /// there, the mirror is condemned.
     pub fn raw_object(&self, id: Oid, limit: u64) -> Result<RawObject, ObjectError> {

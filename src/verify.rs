@@ -1,109 +1,31 @@
 //! Step 2: who signed it. Only what comes out of here is ever read.
 
 mod allowed;
+mod forge;
 mod history;
+mod merge;
+mod policy;
+mod trust;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use git_signature::{Commit, ObjectId, Refusal, Signer, SignerKind, TrustStore};
 use jiff::Timestamp;
 
-use crate::api::{SignerStatus, VerificationMode, Verify};
+use crate::api::SignerStatus;
 use crate::files::Tree;
 use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
-use crate::store::LastTrusted;
 
 pub use allowed::{Allowed, Role};
+pub use forge::ForgeRefusal;
 pub use history::{Commits, HistoryError, MAX_HISTORY, all, since};
+pub use merge::{Contents, MAX_MERGED_FILE, MAX_MERGED_FILES, MAX_MERGED_FOLDERS, MergeError, merge};
+pub use policy::{Anchor, Materials, Policy, PolicyError, TrustMaterial, store};
+pub use trust::{Trust, Voucher};
 
 /// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
 pub const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
-
-/// Which signatures are asked for, and whose.
-pub enum Policy {
-    /// Those of every commit since one that is trusted.
-    History {
-        /// Whose.
-        trust: Trust,
-        /// Since which.
-        anchor: Anchor,
-        /// A head that somebody accepted: it has to verify, but not to descend from the anchor.
-        accepted: Option<ObjectId>,
-    },
-    /// The commit's.
-    Head(Trust),
-    /// The annotated tag's.
-    Tag(Trust),
-    /// Both.
-    TagAndHead(Trust),
-    /// None: the user opted out, visibly.
-    Waived,
-}
-
-/// Whose signatures count, and who may be named in what they sign.
-pub struct Trust {
-    keys: TrustStore,
-    allowed: Allowed,
-}
-
-impl Trust {
-    /// Who signed a commit.
-    fn verify_commit(&self, raw: &[u8], id: ObjectId, now: Timestamp) -> Result<Signer, VerifyError> {
-        let refused = |refusal| VerifyError::Commit {
-            commit: id.to_string(),
-            refusal,
-        };
-        let commit = Commit::parse(raw, id).map_err(|error| refused(error.into()))?;
-        let signer = self.keys.verify_parsed_commit(&commit, now).map_err(refused)?;
-        self.check_people(&commit)?;
-        Ok(signer)
-    }
-
-    fn check_people(&self, commit: &Commit<'_>) -> Result<(), VerifyError> {
-        match self.allowed.stranger(commit) {
-            None => Ok(()),
-            Some((role, email)) => Err(VerifyError::NotAllowed {
-                commit: commit.id.to_string(),
-                role,
-                email: email.escape_debug().to_string(),
-            }),
-        }
-    }
-}
-
-/// Where the history begins that has to be signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Anchor {
-    /// Nothing is known yet: the head that is there has to verify, and what it descends from is taken as it is.
-    FirstSight,
-    /// At a commit that is taken as trusted, because the user named it.
-    Named(ObjectId),
-    /// At a commit that was verified before, or named, and whose signer it was then.
-    Reached(ObjectId, Option<SignerStatus>),
-}
-
-/// Why a policy cannot be made. Nothing is verified against half of one.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// `startFrom` without a history.
-    #[error("failed to set up verification: startFrom is for mode History")]
-    UselessStart,
-    /// Names without signatures.
-    #[error("failed to set up verification: mode None verifies nothing, so spec.verify.allowed must go")]
-    UselessAllowed,
-    /// `startFrom` is no commit id.
-    #[error("failed to set up verification: startFrom has to be a commit's full id of 40 hexadecimal digits")]
-    NoCommitId,
-    /// Keys are needed and none are named.
-    #[error("failed to set up verification: mode {0:?} needs spec.verify.trustRef")]
-    NoTrustReference(VerificationMode),
-    /// Keys are named and nobody would look at them.
-    #[error("failed to set up verification: mode None verifies nothing, so spec.verify.trustRef must go")]
-    UselessTrustReference,
-    /// The keys cannot be read.
-    #[error("failed to read the trusted keys: {0}")]
-    Trust(#[from] git_signature::TrustError),
-}
 
 /// A revision whose signatures satisfied its policy, or for which they were waived.
 ///
@@ -133,6 +55,8 @@ pub struct VerifiedRevision {
 pub enum Verification {
     /// Somebody who is trusted signed it.
     Signed(Signer),
+    /// The forge, with this key, merged commits that are trusted, and changed nothing.
+    Merged(Signer),
     /// It was trusted before: signed with a key that was trusted then, or named by the user.
     Earlier(Option<SignerStatus>),
     /// The user asked for no verification.
@@ -176,6 +100,14 @@ pub enum VerifyError {
         /// Their address, safe to show.
         email: String,
     },
+    /// The forge signed it, and the forge's signature does not do.
+    #[error("failed to verify commit {commit}: {refusal}")]
+    Forge {
+        /// The full id.
+        commit: String,
+        /// Why.
+        refusal: ForgeRefusal,
+    },
     /// The tag's signature does not do.
     #[error("failed to verify tag {tag}: {refusal}")]
     Tag {
@@ -210,83 +142,24 @@ impl From<HistoryError> for VerifyError {
     }
 }
 
-impl Policy {
-    /// The policy that a spec asks for, with the material that its trust reference led to, and with what is known of
-    /// the source's history.
-    pub fn new(
-        spec: &Verify,
-        material: Option<&TrustMaterial>,
-        reached: Option<&LastTrusted>,
-        accepted: Option<ObjectId>,
-    ) -> Result<Self, PolicyError> {
-        let mode = spec.mode;
-        if spec.start_from.is_some() && mode != VerificationMode::History {
-            return Err(PolicyError::UselessStart);
-        }
-        let trusted = || {
-            let material = material.ok_or(PolicyError::NoTrustReference(mode))?;
-            let entries = material
-                .iter()
-                .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-            Ok::<_, PolicyError>(Trust {
-                keys: TrustStore::parse(entries)?,
-                allowed: Allowed::new(spec.allowed.as_ref()),
-            })
-        };
-        match mode {
-            VerificationMode::History => Ok(Self::History {
-                trust: trusted()?,
-                anchor: Anchor::of(spec, reached)?,
-                accepted,
-            }),
-            VerificationMode::Head => Ok(Self::Head(trusted()?)),
-            VerificationMode::Tag => Ok(Self::Tag(trusted()?)),
-            VerificationMode::TagAndHead => Ok(Self::TagAndHead(trusted()?)),
-            VerificationMode::None if material.is_some() => Err(PolicyError::UselessTrustReference),
-            VerificationMode::None if spec.allowed.is_some() => Err(PolicyError::UselessAllowed),
-            VerificationMode::None => Ok(Self::Waived),
-        }
-    }
-}
-
-impl Anchor {
-    /// Where a source's history begins. A `startFrom` counts until a commit is trusted because of it, and again when it
-    /// is another one: so users begin anew.
-    fn of(spec: &Verify, reached: Option<&LastTrusted>) -> Result<Self, PolicyError> {
-        let parse = |id: &str| id.parse::<ObjectId>().map_err(|_| PolicyError::NoCommitId);
-        match (reached, &spec.start_from) {
-            (Some(reached), start) if *start == reached.start_from => {
-                Ok(Self::Reached(parse(&reached.commit)?, reached.signer.clone()))
-            }
-            (_, Some(start)) => Ok(Self::Named(parse(start)?)),
-            (Some(reached), None) => Ok(Self::Reached(parse(&reached.commit)?, reached.signer.clone())),
-            (None, None) => Ok(Self::FirstSight),
-        }
-    }
-}
-
-/// Trusted keys as they were found: contents by file name.
-pub type TrustMaterial = std::collections::BTreeMap<String, Vec<u8>>;
-
 /// Holds a fetched revision against a policy.
 pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
     let objects = revision.objects().map_err(VerifyError::Mirror)?;
     let (id, raw) = read(&objects, revision.commit())?;
-    let head = |trust: &Trust| trust.verify_commit(&raw, id, now);
     let verification = match policy {
         Policy::History { trust, accepted, .. } if *accepted == Some(id) => {
             verify_history(&objects, trust, &Anchor::FirstSight, id, now)?
         }
         Policy::History { trust, anchor, .. } => verify_history(&objects, trust, anchor, id, now)?,
-        Policy::Head(trust) => Verification::Signed(head(trust)?),
+        Policy::Head(trust) => vouched(&objects, trust, id, now)?.into(),
         Policy::Tag(trust) => {
-            let signer = verify_tag(revision, &objects, &trust.keys, id, now)?;
+            let signer = verify_tag(revision, &objects, trust.people(), id, now)?;
             trust.check_people(&parse(&raw, id)?)?;
             Verification::Signed(signer)
         }
         Policy::TagAndHead(trust) => {
-            head(trust)?;
-            Verification::Signed(verify_tag(revision, &objects, &trust.keys, id, now)?)
+            vouched(&objects, trust, id, now)?;
+            Verification::Signed(verify_tag(revision, &objects, trust.people(), id, now)?)
         }
         Policy::Waived => Verification::Waived,
     };
@@ -309,41 +182,80 @@ fn parse(raw: &[u8], id: ObjectId) -> Result<Commit<'_>, VerifyError> {
 
 /// Holds every commit since the anchor against the trusted keys, the oldest first: what is reported is where it began.
 fn verify_history(
-    objects: &Objects,
+    contents: &impl Contents,
     trust: &Trust,
     anchor: &Anchor,
     head: ObjectId,
     now: Timestamp,
 ) -> Result<Verification, VerifyError> {
-    let signer = |id: ObjectId| -> Result<Signer, VerifyError> {
-        let missing = || VerifyError::History(HistoryError::Incomplete { missing: id });
-        let raw = objects.commit(id)?.ok_or_else(missing)?;
-        trust.verify_commit(&raw, id, now)
-    };
     let (start, known) = match anchor {
-        Anchor::FirstSight => return signer(head).map(Verification::Signed),
+        Anchor::FirstSight => return vouched(contents, trust, head, now).map(Verification::from),
         Anchor::Named(start) => (*start, &None),
         Anchor::Reached(start, known) => (*start, known),
     };
     if start != head {
         let mut last = None;
-        for commit in since(objects, start, head)? {
-            last = Some(signer(commit)?);
+        // The parents of a merge are in this list, in front of it, or trusted with the commit that it begins with.
+        for commit in since(contents, start, head)? {
+            last = Some(trust.vouch_for(contents, commit, now)?);
         }
         return last
-            .map(Verification::Signed)
+            .map(Verification::from)
             .ok_or_else(|| VerifyError::History(HistoryError::Incomplete { missing: head }));
     }
-    match signer(head) {
-        Ok(signer) => Ok(Verification::Signed(signer)),
-        // It counts for new commits only that a key is not in the material, and what was named needs no signature.
+    match again(contents, trust, head, now) {
+        Ok(voucher) => Ok(voucher.into()),
+        // It counts for new commits only that a key is not in the material, or has become the forge's; and what was
+        // named needs no signature.
         Err(VerifyError::Commit { refusal, .. })
             if matches!(refusal, Refusal::UnknownKey { .. }) || known.is_none() =>
         {
             Ok(Verification::Earlier(known.clone()))
         }
+        Err(VerifyError::Forge { .. }) => Ok(Verification::Earlier(known.clone())),
         Err(error) => Err(error),
     }
+}
+
+/// Holds one commit against the trusted keys; and where the forge made it, what it merged, until somebody signed.
+pub fn vouched(
+    contents: &impl Contents,
+    trust: &Trust,
+    head: ObjectId,
+    now: Timestamp,
+) -> Result<Voucher, VerifyError> {
+    let voucher = trust.vouch_for(contents, head, now)?;
+    let mut seen = HashSet::from([head]);
+    let mut merged = voucher.merged().to_vec();
+    while let Some(id) = merged.pop() {
+        if seen.insert(id) {
+            merged.extend(trust.vouch_for(contents, id, now)?.merged());
+        }
+        if seen.len() > MAX_HISTORY {
+            return Err(HistoryError::TooLong { limit: MAX_HISTORY }.into());
+        }
+    }
+    Ok(voucher)
+}
+
+/// Holds a commit that was trusted against the keys once more. Where the forge made it, it is withdrawn as well if the
+/// key of what it merged was revoked; how these came to be trusted is not asked again.
+fn again(
+    contents: &impl Contents,
+    trust: &Trust,
+    head: ObjectId,
+    now: Timestamp,
+) -> Result<Voucher, VerifyError> {
+    let voucher = trust.vouch_for(contents, head, now)?;
+    for parent in voucher.merged() {
+        let revoked = trust.vouch_for(contents, *parent, now).err().filter(|error| {
+            matches!(error, VerifyError::Commit { refusal, .. } if matches!(refusal, Refusal::Revoked { .. }))
+        });
+        if let Some(error) = revoked {
+            return Err(error);
+        }
+    }
+    Ok(voucher)
 }
 
 impl Commits for Objects {
@@ -357,6 +269,21 @@ impl Commits for Objects {
         self.raw_object(id, MAX_OBJECT_BYTES)
             .map(|object| Some(object.data))
     }
+}
+
+impl Contents for Objects {
+    fn content(&self, id: ObjectId, limit: u64) -> Result<Vec<u8>, ObjectError> {
+        self.raw_object(oid(id)?, limit).map(|object| object.data)
+    }
+
+    fn merge_base(&self, ours: ObjectId, theirs: ObjectId) -> Result<Option<ObjectId>, ObjectError> {
+        let found = Self::merge_base(self, oid(ours)?, oid(theirs)?);
+        Ok(found.and_then(|id| id.to_string().parse().ok()))
+    }
+}
+
+fn oid(id: ObjectId) -> Result<Oid, ObjectError> {
+    Oid::from_bytes(id.as_bytes()).map_err(|_| ObjectError::Unreadable(Oid::ZERO_SHA1))
 }
 
 fn verify_tag(
@@ -447,11 +374,20 @@ impl VerifiedRevision {
     }
 }
 
+impl From<Voucher> for Verification {
+    fn from(voucher: Voucher) -> Self {
+        match voucher {
+            Voucher::Person(signer) => Self::Signed(signer),
+            Voucher::Forge { signer, .. } => Self::Merged(signer),
+        }
+    }
+}
+
 impl Verification {
     /// Who signed, for a status.
     pub fn signer_status(&self) -> Option<SignerStatus> {
         match self {
-            Self::Signed(signer) => Some(SignerStatus {
+            Self::Signed(signer) | Self::Merged(signer) => Some(SignerStatus {
                 kind: signer_kind(signer.kind).to_owned(),
                 identity: signer.identity.clone(),
                 fingerprint: signer.fingerprint.clone(),
@@ -470,26 +406,21 @@ pub(crate) fn signer_kind(kind: SignerKind) -> &'static str {
     }
 }
 
-/// `ssh:alice@example.org SHA256:…`; `startFrom` for the commit that the spec names; or `waived`.
+/// `ssh:alice@example.org SHA256:…`; behind `forge` where the forge merged it; `startFrom` for the commit that the spec
+/// names; or `waived`.
 impl fmt::Display for Verification {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signed(signer) => {
-                write!(
-                    formatter,
-                    "{}:{} {}",
-                    signer_kind(signer.kind),
-                    signer.identity,
-                    signer.fingerprint
-                )
-            }
-            Self::Earlier(Some(signer)) => write!(
+        if let Self::Merged(_) = self {
+            formatter.write_str("forge ")?;
+        }
+        match (self, self.signer_status()) {
+            (Self::Waived, _) => formatter.write_str("waived"),
+            (_, None) => formatter.write_str("startFrom"),
+            (_, Some(signer)) => write!(
                 formatter,
                 "{}:{} {}",
                 signer.kind, signer.identity, signer.fingerprint
             ),
-            Self::Earlier(None) => formatter.write_str("startFrom"),
-            Self::Waived => formatter.write_str("waived"),
         }
     }
 }
@@ -499,6 +430,7 @@ impl VerifyError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Commit { refusal, .. } | Self::Tag { refusal, .. } => refusal.reason(),
+            Self::Forge { refusal, .. } => refusal.reason(),
             Self::NoTag(_) => "NoTag",
             Self::OtherCommit(_) => "TagNameMismatch",
             Self::NotAllowed {

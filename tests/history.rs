@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use support::eventually;
 use support::fluxops::Run;
 use support::installed::Installed;
+use support::repository::SigningKey;
 use support::world::World;
 
 /// A source in the default mode, at work.
@@ -180,4 +181,56 @@ fn a_signed_commit_in_the_name_of_somebody_else_is_refused_where_names_are_liste
     world.commit_good("v3");
     let run = world.once().expect(1);
     world.assert_failed(&run, "gitsource/apps", "AuthorNotAllowed", &strange);
+}
+
+#[test]
+fn the_forges_key_counts_for_its_clean_merges_alone() {
+    let mut world = World::new();
+    let forge = SigningKey::new(world.folder(), "noreply@forge.example");
+    let signers = |name: &str, data: Json| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": world.namespace.name}, "data": data});
+    world.more = vec![
+        signers("people", json!({"allowed_signers": world.alice.allowed_signer()})),
+        signers("forge", json!({"allowed_signers": forge.allowed_signer()})),
+    ];
+    world.source["spec"]["verify"] = json!({
+        "trustRef": {"kind": "ConfigMap", "name": "people"},
+        "forge": {"trustRef": {"kind": "ConfigMap", "name": "forge"}},
+    });
+    world.commit_good("v0");
+    world.once().expect(0);
+    let merge = |message: &str, more: &[&str]| {
+        let merge = ["merge", "-q", "--no-ff", "-S", "-m", message];
+        let repository = &world.repository;
+        repository.git_with(&forge, &[&merge[..], more, &["side"]].concat())
+    };
+    world.repository.git(&["switch", "-q", "-c", "side"]);
+    world.write_version("v1");
+    world.repository.commit(&world.alice, "Deliver v1");
+    world.repository.git(&["switch", "-q", "main"]);
+    world.repository.write("README", "x");
+    world.repository.commit(&world.alice, "Document");
+    merge("Merge", &[]);
+    world.once().expect(0);
+    assert_eq!(world.version().as_deref(), Some("v1"));
+    let status = world.status("gitsource/apps")["status"].clone();
+    assert_eq!(status["signer"]["identity"], "noreply@forge.example");
+    assert!(
+        status["conditions"].to_string().contains("VerifiedMerge"),
+        "{status}"
+    );
+
+    world.repository.git(&["switch", "-q", "side"]);
+    world.write_version("v2");
+    world.repository.commit(&world.alice, "Deliver v2");
+    world.repository.git(&["switch", "-q", "main"]);
+    let altered = merge("Merge nothing of it", &["-s", "ours"]);
+    let run = world.once().expect(1);
+    world.assert_failed(&run, "gitsource/apps", "ForgeMergeAltered", &altered);
+    world.repository.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    world.once().expect(0);
+
+    // Who signed what it merged is revoked: it is withdrawn with them.
+    world.more[0]["data"]["revoked_keys"] = world.alice.public().into();
+    let run = world.once().expect(1);
+    world.assert_failed(&run, "gitsource/apps", "Revoked", "");
 }

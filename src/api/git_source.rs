@@ -84,9 +84,22 @@ pub struct Verify {
     /// absent, the first revision that is seen has to verify, and history begins with it. Another value begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<String>,
+    /// Whose key counts for merges that a forge makes. Not for the modes Tag and None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Forge>,
     /// Whose commits are taken, of those that are signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedPeople>,
+}
+
+/// A forge that merges by a button, and signs that with its own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Forge {
+    /// The forge's keys. They count for one thing alone: a merge of two commits that are trusted, whose tree is exactly
+    /// the merge of theirs, without a conflict and without a rename on one side of what the other changed. A key that is
+    /// in both places counts as the forge's.
+    pub trust_ref: TrustReference,
 }
 
 /// People by their e-mail addresses, in which `*` and `?` stand for any characters and for one.

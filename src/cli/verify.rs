@@ -7,13 +7,13 @@ mod repository;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use git_signature::{ObjectId, TrustStore};
+use git_signature::ObjectId;
 use jiff::Timestamp;
 
-use self::judge::{Explain, Verdict, commits, tag};
+use self::judge::{Explain, Verdict, commits, head, tag};
 use self::repository::Local;
 use super::{CommandError, Console, Exit, Format, trust};
-use crate::verify::{HistoryError, all, since};
+use crate::verify::{Allowed, HistoryError, PolicyError, Trust, all, since, store};
 
 #[derive(Args)]
 #[command(
@@ -23,7 +23,8 @@ use crate::verify::{HistoryError, all, since};
         fluxops verify --trust keys/                             all of the history of HEAD\n  \
         fluxops verify --trust keys/ --since v1.0 main           what came since v1.0, which is taken as trusted\n  \
         fluxops verify --trust keys/ --mode head HEAD            one commit\n  \
-        fluxops verify --trust keys/ --mode tag v1.1             an annotated tag\n  \
+        fluxops verify --trust keys/ --forge web-flow.asc        merges by a button count if they are clean\n  \
+XX\n  \
         exec fluxops verify --trust /etc/git/keys --pre-receive  as hooks/pre-receive of a repository"
 )]
 pub(super) struct Arguments {
@@ -33,6 +34,9 @@ pub(super) struct Arguments {
     /// A folder with the trusted keys
     #[arg(long, value_name = "DIR")]
     trust: PathBuf,
+    /// A folder with the forge's keys, or one file of such a folder: they count for its clean merges alone
+    #[arg(long, value_name = "DIR|FILE")]
+    forge: Option<PathBuf>,
     /// What has to be signed
     #[arg(long, value_enum, default_value_t = Mode::History)]
     mode: Mode,
@@ -65,10 +69,15 @@ enum Mode {
 
 pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Exit, CommandError> {
     let material = trust::folder::read(&arguments.trust)?;
-    let entries = material
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    let trust = TrustStore::parse(entries).map_err(CommandError::unusable)?;
+    let people = store(&material).map_err(CommandError::unusable)?;
+    let forge = match &arguments.forge {
+        Some(path) => {
+            let material = trust::folder::read_either(path)?;
+            Some(store(&material).map_err(|error| CommandError::unusable(PolicyError::Forge(error)))?)
+        }
+        None => None,
+    };
+    let trust = Trust::new(people, forge, Allowed::default());
     let now = Timestamp::now();
     let verdicts = if arguments.pre_receive {
         pre_receive::judge(&Local::of_hook(&arguments.repo)?, &trust, now)?
@@ -85,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
 
 fn judge(
     local: &Local,
-    trust: &TrustStore,
+    trust: &Trust,
     arguments: &Arguments,
     now: Timestamp,
 ) -> Result<Vec<Verdict>, CommandError> {
@@ -95,19 +104,21 @@ fn judge(
     if arguments.mode == Mode::Tag {
         return Ok(vec![tag(local, trust, &arguments.revision, now)?]);
     }
-    let head = local.commit_id(&arguments.revision)?;
-    let ids = match (arguments.mode, &arguments.since) {
-        (Mode::History, Some(start)) => since(local, local.commit_id(start)?, head),
-        (Mode::History, None) => all(local, head),
-        (Mode::Head | Mode::Tag, _) => Ok(vec![head]),
+    let id = local.commit_id(&arguments.revision)?;
+    if arguments.mode == Mode::Head {
+        return Ok(vec![head(local, trust, id, now)?]);
+    }
+    let ids = match &arguments.since {
+        Some(start) => since(local, local.commit_id(start)?, id),
+        None => all(local, id),
     };
-    history(local, trust, head, ids, now)
+    history(local, trust, id, ids, now)
 }
 
 /// The verdicts on a history; on its head alone where there is no way to it.
 fn history(
     local: &Local,
-    trust: &TrustStore,
+    trust: &Trust,
     head: ObjectId,
     ids: Result<Vec<ObjectId>, HistoryError>,
     now: Timestamp,

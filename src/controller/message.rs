@@ -13,7 +13,7 @@ use crate::verify::{CommitFacts, Verification, signer_kind};
 /// What a signature said.
 pub(super) fn signature(verification: &Verification) -> notify::Signature {
     match verification {
-        Verification::Signed(signer) => notify::Signature::Signed {
+        Verification::Signed(signer) | Verification::Merged(signer) => notify::Signature::Signed {
             key: match signer.kind {
                 SignerKind::Ssh => notify::KeyKind::Ssh,
                 SignerKind::OpenPgp => notify::KeyKind::OpenPgp,

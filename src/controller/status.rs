@@ -37,6 +37,7 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
             set(ConditionType::Ready, ConditionStatus::True, "Succeeded", &message);
             let (verified, reason) = match revision.verification() {
                 Verification::Signed(_) => (ConditionStatus::True, "Verified"),
+                Verification::Merged(_) => (ConditionStatus::True, "VerifiedMerge"),
                 Verification::Earlier(_) => (ConditionStatus::True, "TrustedEarlier"),
                 Verification::Waived => (ConditionStatus::Unknown, "Waived"),
             };
@@ -187,6 +188,10 @@ pub(super) fn invalid_conditions(unreadable: &Unreadable, failure: &Failure, now
 fn signed_by(verification: &Verification) -> String {
     match verification {
         Verification::Signed(signer) => format!("signed by {} ({})", signer.identity, signer.fingerprint),
+        Verification::Merged(signer) => format!(
+            "merged by the forge, {} ({}), of commits that are trusted, with nothing changed",
+            signer.identity, signer.fingerprint
+        ),
         Verification::Earlier(Some(signer)) => format!(
             "signed by {} ({}), who was trusted then",
             signer.identity, signer.fingerprint

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use ring::digest::{Context as Digest, SHA256};
 
 use super::{Context, Failure, Trigger, refused, sibling};
-use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy, VerificationMode};
+use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy, TrustReference, VerificationMode};
 use crate::audit::{AnchoredBy, Event, Subject};
 use crate::name::{Kind, ObjectName};
 use crate::notify::Step;
 use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
 use crate::store::{Definition, LastTrusted, Store};
-use crate::verify::{Policy, TrustMaterial, VerifiedRevision, VerifyError, facts, verify};
+use crate::verify::{Materials, Policy, TrustMaterial, VerifiedRevision, VerifyError, facts, verify};
 
 /// What came of a source.
 pub struct Sourced {
@@ -229,28 +229,29 @@ impl Work<'_> {
 
     /// The policy of the spec. Material that was not used before is on record before it is.
     async fn policy(&self) -> Result<Policy, Failure> {
-        let Definition { key, spec, .. } = self.source;
-        let material = match &spec.verify.trust_ref {
-            Some(reference) => {
-                let referred = sibling(key, &reference.name)?;
-                let reader = &self.subject.object;
-                let store = &self.context.store;
-                Some(store.trust(reader, reference.kind, &referred).await?)
-            }
-            None => None,
+        let spec = &self.source.spec.verify;
+        let forge = spec.forge.as_ref().map(|forge| &forge.trust_ref);
+        let materials = Materials {
+            people: self.material(spec.trust_ref.as_ref()).await?,
+            forge: self.material(forge).await?,
         };
-        let policy = Policy::new(
-            &spec.verify,
-            material.as_ref(),
-            self.reached.as_ref(),
-            self.accepted(),
-        )?;
-        if let Some(material) = &material {
+        let policy = Policy::new(spec, &materials, self.reached.as_ref(), self.accepted())?;
+        if let Some(digest) = digest(&materials) {
             self.context
                 .audit
-                .trust(self.subject.clone(), digest(material), Timestamp::now())?;
+                .trust(self.subject.clone(), digest, Timestamp::now())?;
         }
         Ok(policy)
+    }
+
+    async fn material(&self, reference: Option<&TrustReference>) -> Result<Option<TrustMaterial>, Failure> {
+        let Some(reference) = reference else {
+            return Ok(None);
+        };
+        let referred = sibling(&self.source.key, &reference.name)?;
+        let reader = &self.subject.object;
+        let store = &self.context.store;
+        Ok(Some(store.trust(reader, reference.kind, &referred).await?))
     }
 
     /// Asks whether the revision that was verified before still satisfies the policy.
@@ -347,19 +348,29 @@ fn withdraws(error: &VerifyError) -> bool {
 }
 
 /// The digest of trust material, by which one is told from another: SHA-256 over each file name and content, in the
-/// order of the names, each after its length as 8 bytes in network order.
-fn digest(material: &TrustMaterial) -> String {
+/// order of the names, each after its length as 8 bytes in network order. A forge's files come last, with `forge/` in
+/// front of their names. None where nobody is trusted.
+fn digest(materials: &Materials) -> Option<String> {
+    let Materials { people, forge } = materials;
+    if people.is_none() && forge.is_none() {
+        return None;
+    }
     let mut digest = Digest::new(&SHA256);
-    for part in material
-        .iter()
-        .flat_map(|(name, content)| [name.as_bytes(), content.as_slice()])
-    {
-        digest.update(&(part.len() as u64).to_be_bytes());
-        digest.update(part);
+    let mut update = |parts: [&[u8]; 2]| {
+        for part in parts {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+    };
+    for (name, content) in people.iter().flatten() {
+        update([name.as_bytes(), content]);
+    }
+    for (name, content) in forge.iter().flatten() {
+        update([format!("forge/{name}").as_bytes(), content]);
     }
     let bytes = digest.finish();
     let hex = bytes.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    format!("sha256:{}", hex.collect::<String>())
+    Some(format!("sha256:{}", hex.collect::<String>()))
 }
 
 #[cfg(test)]
@@ -370,11 +381,14 @@ mod tests {
     fn material_is_told_apart_by_every_byte_of_its_names_and_contents() {
         let of = |entries: &[(&str, &str)]| {
             let entries = entries.iter();
-            digest(
-                &entries
-                    .map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()))
-                    .collect(),
-            )
+            let files = entries.map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()));
+            let materials = |people, forge| digest(&Materials { people, forge }).unwrap();
+            let files: TrustMaterial = files.collect();
+            let of_people = materials(Some(files.clone()), None);
+            if !files.is_empty() {
+                assert_ne!(of_people, materials(None, Some(files)));
+            }
+            of_people
         };
         let materials: [&[(&str, &str)]; 6] = [
             &[],
@@ -389,5 +403,6 @@ mod tests {
         assert_eq!(of(&[("a", "b"), ("c", "")]), of(&[("c", ""), ("a", "b")]));
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(of(&[]), empty);
+        assert_eq!(digest(&Materials::default()), None);
     }
 }

@@ -197,19 +197,14 @@ impl Repository {
 
     /// Commits what is in the index, signed.
     pub(crate) fn commit_index(&self, key: &SigningKey, message: &str) -> String {
+        self.git_with(key, &["commit", "-q", "-S", "--allow-empty", "-m", message])
+    }
+
+    /// Runs git with a key to sign with; the head comes back.
+    pub(crate) fn git_with(&self, key: &SigningKey, arguments: &[&str]) -> String {
         let signing_key = format!("user.signingkey={}", key.private.display());
-        self.git(&[
-            "-c",
-            "gpg.format=ssh",
-            "-c",
-            &signing_key,
-            "commit",
-            "-q",
-            "-S",
-            "--allow-empty",
-            "-m",
-            message,
-        ]);
+        let settings = ["-c", "gpg.format=ssh", "-c", &signing_key];
+        self.git(&[&settings[..], arguments].concat());
         self.head()
     }
 

@@ -1,15 +1,16 @@
 //! Verdicts: what is said of each commit.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::thread;
 
-use git_signature::{ObjectId, Refusal, Signer, TrustStore};
+use git_signature::{ObjectId, Refusal, Signer};
 use jiff::Timestamp;
 
 use super::repository::Local;
 use crate::cli::{CommandError, Exit};
-use crate::verify::HistoryError;
+use crate::verify::{ForgeRefusal, HistoryError, Trust, VerifyError, Voucher, vouched};
 
 /// Fewer commits than this are not worth another thread.
 const COMMITS_PER_THREAD: usize = 64;
@@ -31,6 +32,19 @@ pub(super) struct Verdict {
     rule: Option<&'static str>,
     reason: Option<String>,
     signer: Option<String>,
+    /// Why its signature counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<By>,
+}
+
+/// Why a signature counts.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    /// The key is a person's.
+    Person,
+    /// The key is the forge's, and the commit a merge that it may make.
+    Forge,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -41,17 +55,37 @@ enum Word {
 }
 
 impl Verdict {
-    fn of(id: ObjectId, judged: &Result<Signer, Refusal>) -> Self {
+    fn trusted(id: ObjectId, signer: &Signer, by: By) -> Self {
+        Self {
+            commit: id.to_string(),
+            verdict: Word::Trusted,
+            rule: None,
+            reason: None,
+            signer: Some(format!("{} {}", signer.identity, signer.fingerprint)),
+            by: Some(by),
+        }
+    }
+
+    fn of_tag(id: ObjectId, judged: &Result<Signer, Refusal>) -> Self {
         match judged {
-            Ok(signer) => Self {
-                commit: id.to_string(),
-                verdict: Word::Trusted,
-                rule: None,
-                reason: None,
-                signer: Some(format!("{} {}", signer.identity, signer.fingerprint)),
-            },
+            Ok(signer) => Self::trusted(id, signer, By::Person),
             Err(refusal) => Self::refused(id, refusal.reason(), refusal.to_string()),
         }
+    }
+
+    fn of_commit(id: ObjectId, judged: &Result<Voucher, VerifyError>) -> Result<Self, CommandError> {
+        Ok(match judged {
+            Ok(Voucher::Person(signer)) => Self::trusted(id, signer, By::Person),
+            Ok(Voucher::Forge { signer, .. }) => Self::trusted(id, signer, By::Forge),
+            Err(VerifyError::Commit { refusal, commit }) if *commit == id.to_string() => {
+                Self::refused(id, refusal.reason(), refusal.to_string())
+            }
+            Err(VerifyError::Forge { refusal, commit }) if *commit == id.to_string() => {
+                Self::refused(id, refusal.reason(), refusal.to_string())
+            }
+            Err(VerifyError::Unreadable(error)) => return Err(CommandError::unusable(error)),
+            Err(error) => Self::refused(id, error.reason(), error.to_string()),
+        })
     }
 
     /// There is no way to it from what is trusted.
@@ -66,6 +100,7 @@ impl Verdict {
             rule: Some(rule),
             reason: Some(reason),
             signer: None,
+            by: None,
         }
     }
 
@@ -84,8 +119,16 @@ impl Verdict {
             .as_deref()
             .or(self.reason.as_deref())
             .unwrap_or_default();
-        writeln!(output, "{} {word} {why}", self.commit)?;
+        let whose = match self.by {
+            Some(By::Forge) => "forge ",
+            _ => "",
+        };
+        writeln!(output, "{} {word} {whose}{why}", self.commit)?;
         match (explain, self.rule) {
+            (Explain::Rules, None) if self.by == Some(By::Forge) => writeln!(
+                output,
+                "    the forge's key signed it, and it is what we make ourselves of two commits that are trusted"
+            ),
             (Explain::Rules, Some(rule)) => {
                 writeln!(output, "    decided by {rule} (docs/verdict-reasons.md)")
             }
@@ -98,52 +141,82 @@ impl Verdict {
     }
 }
 
-/// The verdicts on commits, in their order.
+/// The verdicts on commits, in their order, which has parents first.
 pub(super) fn commits(
     local: &Local,
-    trust: &TrustStore,
+    trust: &Trust,
     ids: &[ObjectId],
     now: Timestamp,
 ) -> Result<Vec<Verdict>, CommandError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = ids.len().div_ceil(threads).max(COMMITS_PER_THREAD);
     let place = local.place();
-    thread::scope(|scope| {
+    let judged = thread::scope(|scope| {
         let shares: Vec<_> = ids
             .chunks(share)
             .map(|share| {
                 scope.spawn(move || {
                     let local = Local::at(place)?;
-                    let verdicts = share.iter().map(|id| commit(&local, trust, *id, now));
-                    verdicts.collect::<Result<Vec<_>, _>>()
+                    let judged = share.iter().map(|id| commit(&local, trust, *id, now));
+                    judged.collect::<Result<Vec<_>, _>>()
                 })
             })
             .collect();
-        let mut verdicts = Vec::with_capacity(ids.len());
+        let mut judged = Vec::with_capacity(ids.len());
         for share in shares {
             let share = share.join();
             let stopped = || CommandError::new(Exit::Unusable, "failed to verify: a thread stopped");
-            verdicts.extend(share.map_err(|_| stopped())??);
+            judged.extend(share.map_err(|_| stopped())??);
         }
-        Ok(verdicts)
+        Ok::<_, CommandError>(judged)
+    })?;
+    let mut refused = HashSet::new();
+    let mut verdicts = Vec::with_capacity(ids.len());
+    for (id, Judged { mut verdict, merged }) in ids.iter().zip(judged) {
+        if let Some(parent) = merged.into_iter().find(|parent| refused.contains(parent)) {
+            let refusal = ForgeRefusal::ParentRefused { parent };
+            verdict = Verdict::refused(*id, refusal.reason(), refusal.to_string());
+        }
+        if !verdict.is_trusted() {
+            refused.insert(*id);
+        }
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+/// What is said of a commit, on condition that what the forge merged in it is trusted.
+struct Judged {
+    verdict: Verdict,
+    merged: Vec<ObjectId>,
+}
+
+fn commit(local: &Local, trust: &Trust, id: ObjectId, now: Timestamp) -> Result<Judged, CommandError> {
+    let Some(raw) = local.raw(id).map_err(CommandError::unusable)? else {
+        return Ok(Judged {
+            verdict: Verdict::no_way(id, &HistoryError::Incomplete { missing: id }),
+            merged: Vec::new(),
+        });
+    };
+    let judged = trust.vouch(local, &raw, id, now);
+    Ok(Judged {
+        verdict: Verdict::of_commit(id, &judged)?,
+        merged: judged.map_or_else(|_| Vec::new(), |voucher| voucher.merged().to_vec()),
     })
 }
 
-fn commit(local: &Local, trust: &TrustStore, id: ObjectId, now: Timestamp) -> Result<Verdict, CommandError> {
-    let raw = local.raw(id).map_err(CommandError::unusable)?;
-    Ok(match raw {
-        Some(raw) => Verdict::of(id, &trust.verify_commit(&raw, id, now)),
-        None => Verdict::no_way(id, &HistoryError::Incomplete { missing: id }),
-    })
+/// The verdict on a commit without its history. Where the forge made it, it goes by what was merged.
+pub(super) fn head(
+    local: &Local,
+    trust: &Trust,
+    id: ObjectId,
+    now: Timestamp,
+) -> Result<Verdict, CommandError> {
+    Verdict::of_commit(id, &vouched(local, trust, id, now))
 }
 
 /// The verdict on an annotated tag, by its name or its whole reference.
-pub(super) fn tag(
-    local: &Local,
-    trust: &TrustStore,
-    name: &str,
-    now: Timestamp,
-) -> Result<Verdict, CommandError> {
+pub(super) fn tag(local: &Local, trust: &Trust, name: &str, now: Timestamp) -> Result<Verdict, CommandError> {
     let reference = format!("refs/tags/{}", name.strip_prefix("refs/tags/").unwrap_or(name));
     tag_object(local, trust, local.tag_object(&reference)?, &reference, now)
 }
@@ -151,19 +224,17 @@ pub(super) fn tag(
 /// The verdict on an object as the tag of this reference.
 pub(super) fn tag_object(
     local: &Local,
-    trust: &TrustStore,
+    trust: &Trust,
     id: ObjectId,
     reference: &str,
     now: Timestamp,
 ) -> Result<Verdict, CommandError> {
     let raw = local.raw(id).map_err(CommandError::unusable)?;
     Ok(match raw {
-        Some(raw) => Verdict::of(
-            id,
-            &trust
-                .verify_tag(&raw, id, reference, now)
-                .map(|(signer, _)| signer),
-        ),
+        Some(raw) => {
+            let judged = trust.people().verify_tag(&raw, id, reference, now);
+            Verdict::of_tag(id, &judged.map(|(signer, _)| signer))
+        }
         None => Verdict::no_way(id, &HistoryError::Incomplete { missing: id }),
     })
 }

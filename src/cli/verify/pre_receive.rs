@@ -2,14 +2,14 @@
 
 use std::io::{self, Read as _};
 
-use git_signature::{ObjectId, TrustStore};
+use git_signature::ObjectId;
 use jiff::Timestamp;
 
 use super::history;
 use super::judge::{Verdict, tag_object};
 use super::repository::Local;
 use crate::cli::{CommandError, Exit};
-use crate::verify::{all, since};
+use crate::verify::{Trust, all, since};
 
 /// The most that a hook reads, in bytes: room for some 100,000 references.
 const MAX_INPUT: u64 = 16 * 1024 * 1024;
@@ -18,7 +18,7 @@ const ABSENT: &str = "0000000000000000000000000000000000000000";
 
 /// Verdicts on all that is pushed. A branch has to descend from where it was, and every commit since has to be signed;
 /// of a new branch, every commit. A tag has to be annotated and signed. Deleting is not for signatures to judge.
-pub(super) fn judge(local: &Local, trust: &TrustStore, now: Timestamp) -> Result<Vec<Verdict>, CommandError> {
+pub(super) fn judge(local: &Local, trust: &Trust, now: Timestamp) -> Result<Vec<Verdict>, CommandError> {
     let mut input = String::new();
     io::stdin()
         .take(MAX_INPUT + 1)

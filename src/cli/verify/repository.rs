@@ -7,7 +7,7 @@ use git2::{ObjectType, Oid, Repository};
 
 use crate::cli::{CommandError, Exit};
 use crate::source::ObjectError;
-use crate::verify::{Commits, MAX_OBJECT_BYTES};
+use crate::verify::{Commits, Contents, MAX_OBJECT_BYTES};
 
 /// A repository, which each thread opens for itself.
 pub(super) struct Local {
@@ -87,32 +87,43 @@ impl Local {
         })?)
     }
 
-    /// The exact content of an object, or nothing if it is not there.
+    /// The exact content of a commit or tag, or nothing if it is not there.
     pub(super) fn raw(&self, id: ObjectId) -> Result<Option<Vec<u8>>, ObjectError> {
-        let Ok(oid) = Oid::from_str(&id.to_string()) else {
-            return Ok(None);
+        let is_there = match (self.repository.odb(), Oid::from_bytes(id.as_bytes())) {
+            (Ok(database), Ok(id)) => database.exists(id),
+            _ => false,
         };
-        let unreadable = |_| ObjectError::Unreadable(oid);
-        let database = self.repository.odb().map_err(unreadable)?;
-        if !database.exists(oid) {
-            return Ok(None);
-        }
-        let (size, _) = database.read_header(oid).map_err(unreadable)?;
-        if size as u64 > MAX_OBJECT_BYTES {
-            return Err(ObjectError::TooLarge {
-                id: oid,
-                size: size as u64,
-                limit: MAX_OBJECT_BYTES,
-            });
-        }
-        let object = database.read(oid).map_err(unreadable)?;
-        Ok(Some(object.data().to_vec()))
+        is_there.then(|| self.content(id, MAX_OBJECT_BYTES)).transpose()
     }
 }
 
 impl Commits for Local {
     fn commit(&self, id: ObjectId) -> Result<Option<Vec<u8>>, ObjectError> {
         self.raw(id)
+    }
+}
+
+impl Contents for Local {
+    fn content(&self, id: ObjectId, limit: u64) -> Result<Vec<u8>, ObjectError> {
+        let id = Oid::from_bytes(id.as_bytes()).map_err(|_| ObjectError::Unreadable(Oid::ZERO_SHA1))?;
+        let unreadable = |_| ObjectError::Unreadable(id);
+        let database = self.repository.odb().map_err(unreadable)?;
+        let (size, _) = database.read_header(id).map_err(unreadable)?;
+        let size = size as u64;
+        if size > limit {
+            return Err(ObjectError::TooLarge { id, size, limit });
+        }
+        let object = database.read(id).map_err(unreadable)?;
+        Ok(object.data().to_vec())
+    }
+
+    fn merge_base(&self, ours: ObjectId, theirs: ObjectId) -> Result<Option<ObjectId>, ObjectError> {
+        let oid = |id: ObjectId| Oid::from_bytes(id.as_bytes());
+        let (Ok(ours), Ok(theirs)) = (oid(ours), oid(theirs)) else {
+            return Ok(None);
+        };
+        let found = self.repository.merge_base(ours, theirs).ok();
+        Ok(found.and_then(|id| id.to_string().parse().ok()))
     }
 }
 

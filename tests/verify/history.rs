@@ -1,87 +1,10 @@
-//! `fluxops verify` on repositories that git made.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
+//! Histories: each commit since a trusted one, rewinds, shallow clones, and pushes to a hook.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
-use serde_json::Value as Json;
-use support::Scratch;
-use support::fluxops::Run;
-use support::repository::{Repository, SigningKey};
-
-struct User {
-    repository: Repository,
-    alice: SigningKey,
-    mallory: SigningKey,
-    scratch: Scratch,
-}
-
-impl User {
-    /// A repository with one signed commit, and a trust folder with Alice's key.
-    fn new() -> Self {
-        let scratch = Scratch::new();
-        let repository = Repository::new(scratch.path().join("repository"));
-        let alice = SigningKey::new(scratch.path(), "alice@example.org");
-        let mallory = SigningKey::new(scratch.path(), "mallory@example.org");
-        fs::create_dir(scratch.path().join("trust")).unwrap();
-        fs::write(
-            scratch.path().join("trust/allowed_signers"),
-            alice.allowed_signer(),
-        )
-        .unwrap();
-        let user = Self {
-            repository,
-            alice,
-            mallory,
-            scratch,
-        };
-        user.signed("first");
-        user
-    }
-
-    fn signed(&self, name: &str) -> String {
-        self.repository.write(name, name);
-        self.repository.commit(&self.alice, name)
-    }
-
-    fn unsigned(&self, name: &str) -> String {
-        self.repository.write(name, name);
-        self.repository.commit_unsigned(name)
-    }
-
-    fn verify(&self, arguments: &[&str]) -> Run {
-        let repository = self.repository.path().display().to_string();
-        self.verify_in(&repository, arguments)
-    }
-
-    fn verify_in(&self, repository: &str, arguments: &[&str]) -> Run {
-        let trust = self.scratch.path().join("trust").display().to_string();
-        let mut all = vec!["verify", "--repo", repository, "--trust", &trust];
-        all.extend(arguments);
-        Run::of(&all)
-    }
-
-    /// The verdicts as commit and rule, where the rule of what is trusted is empty.
-    fn verdicts(&self, arguments: &[&str]) -> Vec<(String, String)> {
-        let mut all = vec!["-o", "json"];
-        all.extend(arguments);
-        let verdicts = self.verify(&all).json();
-        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-        verdicts
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|verdict| (text(&verdict["commit"]), text(&verdict["rule"])))
-            .collect()
-    }
-}
-
-fn rule(id: &str, rule: &str) -> (String, String) {
-    (id.to_owned(), rule.to_owned())
-}
+use crate::user::{User, rule};
 
 #[test]
 fn each_commit_since_a_trusted_one_is_judged_over_all_parents() {
