@@ -8,7 +8,7 @@ use support::installed::Installed;
 use support::world::World;
 use support::{eventually, random_hex};
 
-/// A ConfigMap with one entry.
+/// A `ConfigMap` with one entry.
 fn config_map(name: &str, annotation: &str, value: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  annotations: {{{annotation}}}\ndata:\n  a: {value}\n"
