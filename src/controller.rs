@@ -13,6 +13,7 @@ mod schedule;
 mod start;
 mod status;
 mod take;
+mod unchanged;
 mod watch;
 mod work;
 
@@ -39,6 +40,7 @@ use order::source_of;
 use report::Reporter;
 pub use report::{Line, Outcome};
 use schedule::Schedule;
+use unchanged::Taken;
 pub use watch::{Change, Reach, list, watch};
 use work::Finished;
 
@@ -58,6 +60,10 @@ pub struct Controller {
     revisions: BTreeMap<Key, Arc<VerifiedRevision>>,
     failures: BTreeMap<ObjectName, u32>,
     schedule: Schedule,
+    /// What the Deliveries were made of whose last run succeeded.
+    taken: BTreeMap<Key, Taken>,
+    /// The Deliveries whose status says more than is published.
+    unpublished: BTreeSet<Key>,
     running: JoinSet<Finished>,
     /// Which task works on which object, so that one that panics is known by name.
     tasks: HashMap<task::Id, (ObjectName, task::AbortHandle)>,
@@ -75,6 +81,8 @@ impl Controller {
             revisions: BTreeMap::new(),
             failures: BTreeMap::new(),
             schedule: Schedule::default(),
+            taken: BTreeMap::new(),
+            unpublished: BTreeSet::new(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
         }
@@ -106,6 +114,7 @@ impl Controller {
                 Some(finished) = self.running.join_next_with_id() => self.finish(finished).await,
                 Some(change) = changes.recv() => self.take(change).await,
                 Some(names) = referenced.recv() => self.take_referenced(names).await,
+                () = std::future::ready(()), if self.has_moved_and_time() => self.publish_moved().await,
                 () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
             }
         }
@@ -187,6 +196,9 @@ impl Controller {
     /// an open intent, and the next start converges. Fetching is cut off at once: a remote that hangs is no reason
     /// to stay, and the next start asks it again.
     async fn drain(&mut self) {
+        while !self.unpublished.is_empty() {
+            self.publish_moved().await;
+        }
         let fetching = self
             .tasks
             .values()

@@ -5,6 +5,7 @@
 
 mod git_tree;
 mod keys;
+mod reads;
 
 use manifest_yaml::{Limits, ParseError, Value};
 use sops::Format;
@@ -12,6 +13,7 @@ use sops::Format;
 pub use git_tree::Tree;
 pub(crate) use git_tree::{Entry, Reader};
 pub use keys::{KeyError, Keys};
+pub use reads::Reads;
 
 /// The largest file that is read, in bytes: Flux's cap for sealed files.
 pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
@@ -112,6 +114,11 @@ impl<'a> Files<'a> {
             keys,
             limits: Limits::default(),
         })
+    }
+
+    /// What was read.
+    pub fn into_reads(self) -> Reads {
+        self.reader.into_reads()
     }
 
     /// What a path is; nothing where there is none.

@@ -1,6 +1,7 @@
 //! The pipeline, once: which commit, who signed it, what it says, what would change, what changed.
 
 mod failure;
+mod inputs;
 mod source;
 mod variables;
 
@@ -17,7 +18,7 @@ use crate::apply::{self, Change};
 pub use crate::audit::Trigger;
 use crate::audit::{AuditLog, Event, Subject};
 use crate::cluster::{Actor, Cluster};
-use crate::files::{Files, Keys};
+use crate::files::{Files, Keys, Reads};
 use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
 use crate::observe::observe;
@@ -28,6 +29,7 @@ use crate::verify::VerifiedRevision;
 use crate::{health, name};
 
 pub use failure::Failure;
+pub use inputs::Inputs;
 pub use source::{Held, Sourced, reconcile_source};
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
@@ -58,6 +60,8 @@ pub struct Delivered {
     pub changes: Vec<Change>,
     /// What is in the cluster now; absent when nothing was tried.
     pub inventory: Option<Vec<InventoryEntry>>,
+    /// What it was made of; absent when it failed.
+    pub inputs: Option<Inputs>,
 }
 
 /// Applies a Delivery's folder of a verified revision.
@@ -71,6 +75,7 @@ pub async fn reconcile_delivery(
         result: Ok(()),
         changes: Vec::new(),
         inventory: None,
+        inputs: None,
     };
     context.store.forget_references(&delivery_name(&delivery.key));
     let deadline = Instant::now() + delivery_timeout(&delivery.spec);
@@ -86,6 +91,7 @@ pub async fn reconcile_delivery(
             );
         }
         delivered.result = Err(failure);
+        delivered.inputs = None;
     }
     delivered
 }
@@ -101,9 +107,10 @@ async fn run(
     let Definition {
         key, spec, status, ..
     } = delivery;
-    let rendered = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
+    let (rendered, reads) = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
         .await
         .map_err(|_| Failure::late(Step::Render))??;
+    delivered.inputs = Some(Inputs::new(spec.clone(), reads));
 
     let session = context
         .cluster
@@ -167,14 +174,15 @@ async fn prepare(
     key: &Key,
     spec: &DeliverySpec,
     revision: &Arc<VerifiedRevision>,
-) -> Result<Rendered, Failure> {
+) -> Result<(Rendered, Reads), Failure> {
     let keys = keys(context, key, spec).await?;
     let substitution = variables::substitution(context, key, spec).await?;
     let rendering = Rendering::of(key, spec, substitution).map_err(RenderError::Files)?;
     let revision = Arc::clone(revision);
     let rendered = tokio::task::spawn_blocking(move || {
         let files = Files::new(revision.tree(), &keys).map_err(RenderError::Files)?;
-        render(&files, &rendering)
+        let rendered = render(&files, &rendering)?;
+        Ok::<_, RenderError>((rendered, files.into_reads()))
     });
     Ok(rendered
         .await

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::order::{depends_on, source_of};
 use super::report::Run;
+use super::unchanged::Taken;
 use super::work::{Farewell, Finished, Work, not_delivered};
 use super::{Controller, DeliveryDefinition, SourceDefinition, schedule};
 use crate::api::{ConditionType, Remedy};
@@ -77,9 +78,10 @@ impl Controller {
                 revision,
                 delivered,
             } => {
-                self.finish_delivery(&name, trigger, took, ran, revision, delivered)
+                self.finish_delivery(&name, trigger, took, ran, revision, *delivered)
                     .await;
             }
+            Work::Unchanged { ran, revision } => self.finish_unchanged(&name, &ran, &revision),
             Work::Deletion { ran, result } => self.finish_deletion(&name, &ran, result).await,
         }
     }
@@ -143,7 +145,7 @@ impl Controller {
         took: Duration,
         mut ran: DeliveryDefinition,
         revision: Option<Arc<VerifiedRevision>>,
-        delivered: Delivered,
+        mut delivered: Delivered,
     ) {
         let Some(current) = self.definitions.deliveries.get(&name.key) else {
             return;
@@ -161,6 +163,14 @@ impl Controller {
         let source = self.definitions.sources.get(&source_of(&ran));
         let url = source.map(|source| source.spec.url.clone());
         let next = self.next_try(name, ending, interval, retry);
+        match delivered.inputs.take() {
+            Some(inputs) => {
+                let (inputs, due) = (Arc::new(inputs), Instant::now() + next);
+                self.taken.insert(name.key.clone(), Taken { inputs, due });
+            }
+            None => self.forget_inputs(&name.key),
+        }
+        self.unpublished.remove(&name.key);
         let run = Run { trigger, took, next };
         let status = self
             .reporter
@@ -292,7 +302,8 @@ impl Controller {
                     kind: Kind::Delivery,
                     key,
                 },
-                Trigger::Change,
+                // Those that waited are not Ready, so they run. Others have nothing to do but to move on.
+                Trigger::Revision,
                 Instant::now(),
             );
         }

@@ -219,6 +219,11 @@ impl Reporter {
         status
     }
 
+    /// Publishes the status of a Delivery that moved to a revision which changes nothing of it.
+    pub(super) async fn moved(&self, name: &ObjectName, status: &DeliveryStatus) {
+        self.publish(name, Status::Delivery(status)).await;
+    }
+
     /// Reports an object whose spec cannot be read. Nothing of its status but the conditions is touched: what is in the
     /// inventory is in the cluster still.
     pub(super) async fn invalid(&mut self, invalid: &InvalidDefinition) {

@@ -30,13 +30,19 @@ struct Entry {
 }
 
 impl Schedule {
-    /// Asks for a reconcile. The earlier of two requests counts.
+    /// Asks for a reconcile. The earlier of two requests counts, and of two that are due the one that is not a new
+    /// revision: that alone may be answered without a run.
     pub(super) fn ask(&mut self, name: ObjectName, trigger: Trigger, due: Instant) {
         if self.batch.as_ref().is_some_and(|batch| !batch.contains(&name)) {
             return;
         }
         match self.entries.get_mut(&name) {
-            Some(entry) if entry.running => entry.again = Some(trigger),
+            Some(entry) if entry.running => {
+                entry.again = Some(entry.again.map_or(trigger, |again| stronger(again, trigger)));
+            }
+            Some(entry) if due <= Instant::now() && entry.due <= due => {
+                entry.trigger = stronger(entry.trigger, trigger);
+            }
             Some(entry) if entry.due <= due => {}
             Some(entry) => (entry.due, entry.trigger) = (due, trigger),
             None => drop(self.entries.insert(
@@ -101,6 +107,15 @@ impl Schedule {
     /// For a single run: what is done.
     pub(super) fn done(&self) -> &BTreeSet<ObjectName> {
         &self.done
+    }
+}
+
+/// The trigger of two that may not be answered without a run; the former if that is so of both.
+fn stronger(former: Trigger, other: Trigger) -> Trigger {
+    if former == Trigger::Revision {
+        other
+    } else {
+        former
     }
 }
 
@@ -172,6 +187,28 @@ mod tests {
         assert!(schedule.take_due(now).is_none(), "never twice at once");
         schedule.finished(&web);
         assert_eq!(schedule.take_due(Instant::now()), Some((web, Trigger::Revision)));
+    }
+
+    #[test]
+    fn a_new_revision_does_not_hide_what_else_asks_for_a_run() {
+        let now = Instant::now();
+        let web = name(Kind::Delivery, "web");
+        for (first, second) in [
+            (Trigger::Revision, Trigger::Change),
+            (Trigger::Change, Trigger::Revision),
+        ] {
+            let mut schedule = Schedule::default();
+            schedule.ask(web.clone(), first, now);
+            schedule.ask(web.clone(), second, now);
+            assert_eq!(schedule.take_due(now), Some((web.clone(), Trigger::Change)));
+            schedule.ask(web.clone(), first, now);
+            schedule.ask(web.clone(), second, now);
+            schedule.finished(&web);
+            assert_eq!(
+                schedule.take_due(Instant::now()),
+                Some((web.clone(), Trigger::Change))
+            );
+        }
     }
 
     #[test]

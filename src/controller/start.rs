@@ -7,11 +7,12 @@ use tokio::time::Instant;
 
 use super::status::begin;
 use super::work::{Finished, Work, announce, delete, guarded, not_delivered};
-use super::{CONCURRENCY, Controller};
+use super::{CONCURRENCY, Controller, DeliveryDefinition};
 use crate::api::ConditionType;
 use crate::name::{Kind, ObjectName};
-use crate::reconcile::{Trigger, reconcile_source};
+use crate::reconcile::{Context, Trigger, reconcile_source};
 use crate::store::{Deletion, Status};
+use crate::verify::VerifiedRevision;
 
 /// Whether a run is news that its status should show before it ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,44 +87,37 @@ impl Controller {
             Deletion::Unguarded | Deletion::Guarded => {}
         }
         let ready = self.ready_to_apply(delivery);
-        let Some(delivery) = self.definitions.deliveries.get_mut(&name.key) else {
-            return self.schedule.finished(&name);
-        };
-        let beginning = match &ready {
-            Ok(revision)
-                if delivery.status.observed_generation != delivery.generation
-                    || delivery.status.last_attempted_revision.as_deref() != Some(revision.name()) =>
-            {
-                let what = format!("applying revision {}", revision.name());
-                let conditions = &mut delivery.status.conditions;
-                begin(conditions, &what, delivery.generation, Timestamp::now());
-                Beginning::New
-            }
-            _ => Beginning::Again,
-        };
-        let ran = delivery.clone();
+        let known = self.known(delivery, trigger);
+        let mut ran = delivery.clone();
         let context = Arc::clone(&self.context);
         let started = Instant::now();
         self.spawn(name.clone(), async move {
-            if beginning == Beginning::New {
-                announce(&context, &name, Status::Delivery(&ran.status)).await;
-            }
-            let (revision, delivered) = match ready {
-                Ok(revision) => {
+            let work = match (ready, known) {
+                // Whatever it depends on: nothing is going to be applied.
+                (_, Some(known)) if known.holds().await => Work::Unchanged {
+                    ran,
+                    revision: known.revision,
+                },
+                (Ok(revision), _) => {
+                    begin_delivery(&context, &name, &mut ran, &revision).await;
                     let delivered = guarded(&context, &ran, &revision, trigger).await;
-                    (Some(revision), delivered)
+                    Work::Delivery {
+                        ran,
+                        revision: Some(revision),
+                        delivered: Box::new(delivered),
+                    }
                 }
-                Err(failure) => (None, not_delivered(failure)),
+                (Err(failure), _) => Work::Delivery {
+                    ran,
+                    revision: None,
+                    delivered: Box::new(not_delivered(failure)),
+                },
             };
             Finished {
                 name,
                 trigger,
                 started,
-                work: Work::Delivery {
-                    ran,
-                    revision,
-                    delivered,
-                },
+                work,
             }
         });
     }
@@ -148,5 +142,27 @@ impl Controller {
     fn spawn(&mut self, name: ObjectName, work: impl Future<Output = Finished> + Send + 'static) {
         let task = self.running.spawn(work);
         self.tasks.insert(task.id(), (name, task));
+    }
+}
+
+/// Shows in the status of a Delivery that work on it begins, if it is for a spec or a revision that was not tried yet.
+async fn begin_delivery(
+    context: &Context,
+    name: &ObjectName,
+    delivery: &mut DeliveryDefinition,
+    revision: &VerifiedRevision,
+) {
+    let status = &mut delivery.status;
+    if status.observed_generation != delivery.generation
+        || status.last_attempted_revision.as_deref() != Some(revision.name())
+    {
+        let what = format!("applying revision {}", revision.name());
+        begin(
+            &mut status.conditions,
+            &what,
+            delivery.generation,
+            Timestamp::now(),
+        );
+        announce(context, name, Status::Delivery(status)).await;
     }
 }

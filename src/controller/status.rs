@@ -125,6 +125,22 @@ pub(super) fn delivery_status(
     status
 }
 
+/// The status of a Delivery of which a revision changes nothing: it is as if it had been applied once more.
+pub(super) fn moved_status(
+    delivery: &DeliveryDefinition,
+    revision: &VerifiedRevision,
+    audit_head: String,
+    now: Timestamp,
+) -> DeliveryStatus {
+    let nothing_done = Delivered {
+        result: Ok(()),
+        changes: Vec::new(),
+        inventory: None,
+        inputs: None,
+    };
+    delivery_status(delivery, Some(revision), &nothing_done, audit_head, now)
+}
+
 /// Notes that a run begins for a spec or a revision that is new. What is Ready stays so: it speaks of what is there.
 pub(super) fn begin(conditions: &mut Conditions, what: &str, generation: Option<i64>, now: Timestamp) {
     let mut set = |type_, holds| conditions.set(type_, holds, "Progressing", what, generation, now);

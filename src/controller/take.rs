@@ -40,7 +40,7 @@ impl Controller {
                     tracing::warn!(error = %crate::chain(&error), "the messages of a notifier could not be dropped");
                 }
             }
-            Kind::Delivery => {}
+            Kind::Delivery => self.forget_inputs(&name.key),
         }
     }
 

@@ -37,7 +37,14 @@ pub(super) enum Work {
         /// The revision that was there to be applied.
         revision: Option<Arc<VerifiedRevision>>,
         /// What became of it.
-        delivered: Delivered,
+        delivered: Box<Delivered>,
+    },
+    /// Nothing that a Delivery reads is other in a revision than it was.
+    Unchanged {
+        /// The Delivery.
+        ran: DeliveryDefinition,
+        /// The revision.
+        revision: Arc<VerifiedRevision>,
     },
     /// A Delivery is being deleted, and what its deletion policy says was done.
     Deletion {
@@ -138,5 +145,6 @@ pub(super) fn not_delivered(failure: Failure) -> Delivered {
         result: Err(failure),
         changes: Vec::new(),
         inventory: None,
+        inputs: None,
     }
 }

@@ -1,10 +1,12 @@
 //! A tree in a bare repository, or a folder on disk for the commands that render one.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use git_signature::ObjectId;
 use git2::{ObjectType, Oid, Repository, TreeEntry};
 
+use super::reads::{Reads, Seen};
 use super::{FilesError, MAX_FILE_BYTES};
 use crate::source::{MAX_UNPACKED_OBJECT, Mirror};
 
@@ -40,6 +42,7 @@ pub(crate) struct Commit {
     mirror: Mirror,
     repository: Repository,
     root: Oid,
+    reads: RefCell<Reads>,
 }
 
 /// What a Git LFS pointer begins with (git-lfs `docs/spec.md`).
@@ -70,6 +73,7 @@ impl Tree {
                     mirror,
                     repository,
                     root,
+                    reads: RefCell::default(),
                 }))
             }
             Origin::Folder(path) => Ok(Reader::Folder(path.clone())),
@@ -85,7 +89,15 @@ impl Reader {
             return Ok(Some(Entry::Folder));
         }
         match self {
-            Self::Git(commit) => commit.entry(path)?.map(|entry| kind(&entry, path)).transpose(),
+            Self::Git(commit) => {
+                let seen = commit.seen(path)?;
+                commit.reads.borrow_mut().entry(path, seen);
+                Ok(match seen {
+                    Seen::Nothing => None,
+                    Seen::Folder => Some(Entry::Folder),
+                    Seen::Other(entry, _) => Some(entry),
+                })
+            }
             Self::Folder(root) => on_disk(&root.join(path), path),
         }
     }
@@ -103,7 +115,9 @@ impl Reader {
                     check(&name)?;
                     Ok((name, kind(&entry, folder)?))
                 };
-                commit.folder(folder)?.iter().map(named).collect()
+                let tree = commit.folder(folder)?;
+                commit.reads.borrow_mut().listing(folder, tree.id());
+                tree.iter().map(named).collect()
             }
             Self::Folder(root) => {
                 let io = |error: std::io::Error| io_failed(folder, &error);
@@ -147,9 +161,28 @@ impl Reader {
         }
         Ok(bytes)
     }
+
+    /// What was read; nothing of a folder on disk.
+    pub(super) fn into_reads(self) -> Reads {
+        match self {
+            Self::Git(commit) => commit.reads.into_inner(),
+            Self::Folder(_) => Reads::default(),
+        }
+    }
 }
 
 impl Commit {
+    /// What stands at a path.
+    pub(super) fn seen(&self, path: &str) -> Result<Seen, FilesError> {
+        Ok(match self.entry(path)? {
+            None => Seen::Nothing,
+            Some(entry) => match kind(&entry, path)? {
+                Entry::Folder => Seen::Folder,
+                other => Seen::Other(other, entry.id()),
+            },
+        })
+    }
+
     /// The entry at a path; nothing where there is none.
     fn entry(&self, path: &str) -> Result<Option<TreeEntry<'static>>, FilesError> {
         let mut tree = self.tree(self.root, path)?;
@@ -170,7 +203,7 @@ impl Commit {
         Ok(None)
     }
 
-    fn folder(&self, path: &str) -> Result<git2::Tree<'_>, FilesError> {
+    pub(super) fn folder(&self, path: &str) -> Result<git2::Tree<'_>, FilesError> {
         if path.is_empty() {
             return self.tree(self.root, path);
         }
