@@ -98,6 +98,14 @@ impl Block {
         }
     }
 
+    /// A field that is a string.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match self.0.iter().find(|(other, _)| other == name)? {
+            (_, Field::Text(text) | Field::Plain(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// In place of all keys that the block has, of whatever kind.
     pub(crate) fn set_keys(&mut self, keys: &WrappedGroups) {
         self.0.retain(|(name, _)| !is_key_field(name));

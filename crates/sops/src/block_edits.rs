@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::block::{Block, JsonLayout};
 use crate::error::EncryptError;
 use crate::format::{Format, Tree, dotenv, flat, ini};
+use crate::kept_blocks::KeptBlocks;
 use crate::plain_text::line_break_of;
 
 /// Takes the block out of every document.
@@ -47,11 +48,15 @@ pub(crate) fn removals(text: &str, tree: &Tree) -> Vec<Edit> {
     edits
 }
 
-/// The lines of a section, and the blank one above.
+/// The lines of a section, the blank one above, and those below if nothing else is.
 fn with_blank_line(text: &str, section: &Node) -> Range<usize> {
     let end = match text.get(..section.span.end) {
         Some(before) if before.ends_with('\n') => section.span.end,
         _ => line_end(text, section.span.end),
+    };
+    let end = match text.get(end..) {
+        Some(below) if below.trim().is_empty() => text.len(),
+        _ => end,
     };
     let before = text.get(..section.span.start).unwrap_or_default();
     let blank = ["\r\n", "\n"].into_iter().find(|line_break| {
@@ -142,39 +147,75 @@ fn start_of_line<'a>(text: &str, line_break: &'a str) -> &'a str {
     }
 }
 
-/// The block, at the end of every document that has content.
-pub(crate) fn additions(text: &str, tree: &Tree, block: &Block) -> Result<Vec<Edit>, EncryptError> {
+/// The block, at the end of every document that has content; as it is written there already, if it is kept.
+pub(crate) fn additions(
+    text: &str,
+    tree: &Tree,
+    block: &Block,
+    kept: &KeptBlocks,
+) -> Result<Vec<Edit>, EncryptError> {
     let line_break = line_break_of(text);
-    match tree.format() {
-        Format::Dotenv => return Ok(vec![dotenv_addition(text, block)?]),
-        Format::Ini => return Ok(vec![ini_addition(text, block)?]),
-        Format::Yaml | Format::Json | Format::Binary => {}
+    let format = tree.format();
+    if let Format::Dotenv | Format::Ini = format {
+        let addition = match (kept.written(0, CollectionStyle::Block, format, block), format) {
+            (Some(lines), _) => {
+                let line_break = if format == Format::Dotenv {
+                    "\n"
+                } else {
+                    line_break
+                };
+                let start = start_of_line(text, line_break);
+                edit(text.len()..text.len(), format!("{start}{lines}"))
+            }
+            (None, Format::Dotenv) => dotenv_addition(text, block)?,
+            (None, _) => ini_addition(text, block)?,
+        };
+        return Ok(vec![addition]);
     }
-    let roots = tree
-        .documents()
-        .iter()
-        .filter_map(|document| document.root.as_ref());
-    Ok(roots
-        .filter_map(|root| match &root.content {
-            Content::Mapping {
-                entries,
-                style: CollectionStyle::Block,
-            } => Some(yaml_addition(text, root, entries, block, line_break)),
-            Content::Mapping { entries, .. } => Some(flow_addition(
-                text,
-                tree.format(),
-                root,
-                entries,
-                block,
-                line_break,
-            )),
-            _ => None,
+    let documents = tree.documents().iter().enumerate();
+    let additions = documents.filter_map(|(index, document)| {
+        let root = document.root.as_ref()?;
+        let Content::Mapping { entries, style } = &root.content else {
+            return None;
+        };
+        let kept = kept.written(index, *style, format, block);
+        Some(match (style, kept, entries.last()) {
+            (CollectionStyle::Block, kept, _) => {
+                let lines = kept.unwrap_or_else(|| block.to_yaml(indent_of(text, root, entries), line_break));
+                yaml_addition(text, root, lines, line_break)
+            }
+            // It was behind another entry, and has the comma between them.
+            (CollectionStyle::Flow, Some(kept), Some((key, value))) if kept.starts_with(',') => {
+                let end = value.span.end.max(key.span.end);
+                edit(end..end, kept)
+            }
+            (CollectionStyle::Flow, Some(kept), None) if !kept.starts_with(',') => {
+                let at = inside(text, root);
+                edit(at..at, kept)
+            }
+            (CollectionStyle::Flow, ..) => flow_addition(text, format, root, entries, block, line_break),
         })
-        .collect())
+    });
+    Ok(additions.collect())
+}
+
+/// Where the only entry of a map stood that has none: before the line break that its bracket stands behind, if there is
+/// one more before.
+fn inside(text: &str, root: &Node) -> usize {
+    let end = root.span.end.saturating_sub(1);
+    let inner = text.get(root.span.start + 1..end).unwrap_or_default();
+    let breaks = inner.matches('\n').count();
+    match inner.rfind('\n') {
+        Some(at) if breaks > 1 && inner.get(..at).is_some_and(|before| before.ends_with('\r')) => {
+            root.span.start + at
+        }
+        Some(at) if breaks > 1 => root.span.start + 1 + at,
+        _ => end,
+    }
 }
 
 /// Behind the last line of the document, comments and blank lines included: they may belong to a block scalar.
-fn yaml_addition(text: &str, root: &Node, entries: &[(Node, Node)], block: &Block, line_break: &str) -> Edit {
+fn yaml_addition(text: &str, root: &Node, mut lines: String, line_break: &str) -> Edit {
     let mut end = line_end(text, root.span.end);
     while end < text.len() {
         let next = line_end(text, end);
@@ -184,7 +225,10 @@ fn yaml_addition(text: &str, root: &Node, entries: &[(Node, Node)], block: &Bloc
         }
         end = next;
     }
-    let lines = block.to_yaml(indent_of(text, root, entries), line_break);
+    // One that is kept may have stood at the end of a text without a line break there.
+    if end < text.len() && !lines.ends_with(['\n', '\r']) {
+        lines.push_str(line_break);
+    }
     let is_at_line_start = text
         .get(..end)
         .is_some_and(|before| before.ends_with(['\n', '\r']));

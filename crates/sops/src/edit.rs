@@ -7,9 +7,10 @@ use thiserror::Error;
 use crate::block::Block;
 use crate::cipher::Cipher;
 use crate::data_key::{self, DataKey, DataKeySource};
-use crate::encrypt::{Plain, Terms, seal};
+use crate::encrypt::{Former, Plain, Terms, seal};
 use crate::error::{EncryptError, OpenError};
 use crate::format::{Format, Tree};
+use crate::kept_blocks::KeptBlocks;
 use crate::metadata::Metadata;
 use crate::reusable::Reusable;
 use crate::time;
@@ -52,9 +53,9 @@ pub fn edit(
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, ChangeError> {
     let file = Unlocked::open(sealed, options)?;
-    let mut reusable =
-        Reusable::collect(&file.tree, &file.metadata.rule, &file.cipher).map_err(OpenError::Structure)?;
-    let mut block = file.block()?;
+    let reusable = Reusable::collect(sealed, &file.tree, &file.metadata.rule, &file.cipher)
+        .map_err(OpenError::Structure)?;
+    let plain = Plain::read(edited, options.format)?;
     let last_modified = time::last_modified(options.now);
     let terms = Terms {
         cipher: &file.cipher,
@@ -63,19 +64,27 @@ pub fn edit(
         limits: options.limits,
         last_modified: &last_modified,
     };
-    let plain = Plain::read(edited, options.format)?;
-    let block = |mac, _: &mut dyn FnMut(&mut [u8])| {
-        block.update(&last_modified, mac);
-        Ok(block)
+    let mut seal_with = |reusable| {
+        let mut block = file.block()?;
+        let block = |mac, _: &mut dyn FnMut(&mut [u8])| {
+            block.update(&last_modified, mac);
+            Ok(block)
+        };
+        let mut former = Former {
+            reusable,
+            blocks: KeptBlocks::of(sealed, &file.tree),
+        };
+        Ok(seal(&plain, options.format, &terms, &mut former, block, random)?)
     };
-    Ok(seal(
-        &plain,
-        options.format,
-        &terms,
-        &mut reusable,
-        block,
-        random,
-    )?)
+    let without_items = reusable.without_items();
+    match (seal_with(reusable), without_items) {
+        // A comment that was an item of a list may stand elsewhere now, where no item can be.
+        (
+            Err(ChangeError::Encrypt(EncryptError::ReadBack(_) | EncryptError::Write(_))),
+            Some(without_items),
+        ) => seal_with(without_items),
+        (sealed, _) => sealed,
+    }
 }
 
 /// A sealed file whose data key was recovered, and whose values were authenticated.

@@ -14,6 +14,7 @@ use crate::data_key::DataKey;
 use crate::encrypted_value::IV_BYTES;
 use crate::error::{EncryptError, LeafError, OpenError, StructureError};
 use crate::format::{Format, SyntaxError, Tree, ini};
+use crate::kept_blocks::KeptBlocks;
 use crate::mac::Mac;
 use crate::metadata::Metadata;
 use crate::plain_text::double_quoted;
@@ -114,7 +115,7 @@ fn seal_new(
         }
         .into_block())
     };
-    seal(plain, format, &terms, &mut Reusable::default(), block, random)
+    seal(plain, format, &terms, &mut Former::default(), block, random)
 }
 
 /// What is sealed.
@@ -149,13 +150,20 @@ pub(crate) struct Terms<'a> {
     pub(crate) last_modified: &'a str,
 }
 
-/// Seals values, and writes the block that `block` makes of their message authentication code. Values that are
-/// `reusable` keep their sealed form.
+/// What a file was before it was changed, as far as it may stay.
+#[derive(Default)]
+pub(crate) struct Former {
+    pub(crate) reusable: Reusable,
+    pub(crate) blocks: KeptBlocks,
+}
+
+/// Seals values, and writes the block that `block` makes of their message authentication code. What `former` has stays
+/// in the form that it has there.
 pub(crate) fn seal(
     plain: &Plain<'_>,
     format: Format,
     terms: &Terms<'_>,
-    reusable: &mut Reusable,
+    former: &mut Former,
     block: impl FnOnce(String, &mut dyn FnMut(&mut [u8])) -> Result<Block, EncryptError>,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<String, EncryptError> {
@@ -178,7 +186,7 @@ pub(crate) fn seal(
         text,
         payload,
         mac: Mac::new(terms.mac_scope),
-        reusable,
+        reusable: &mut former.reusable,
         random,
         values: Vec::new(),
         comments: Vec::new(),
@@ -202,7 +210,7 @@ pub(crate) fn seal(
         .map_err(|_| EncryptError::Cipher)?;
     let block = block(mac, random)?;
     let mut edits = value_edits(values, comments);
-    edits.extend(block_edits::additions(text, &tree, &block)?);
+    edits.extend(block_edits::additions(text, &tree, &block, &former.blocks)?);
     let sealed = splice(text, edits).map_err(EncryptError::Write)?;
     read_back(&sealed, format, terms)?;
     Ok(sealed.to_string())
@@ -263,7 +271,7 @@ struct WrittenValue {
 /// A comment and the text that is to stand for it: sealed, or as it was.
 struct WrittenComment {
     span: Range<usize>,
-    /// What it starts with: `#`, but in ini files.
+    /// What it starts with: `#`, but in ini files, and where sops has it as an item of a list.
     mark: String,
     text: String,
     scope: Scope,
@@ -303,7 +311,18 @@ impl Sealing<'_> {
     }
 
     fn seal(&mut self, kind: Kind, plaintext: &[u8], place: &Place<'_>) -> Result<String, EncryptError> {
-        if let Some(sealed) = self.reusable.take(place.associated_data(), kind, plaintext) {
+        let kept = match kind {
+            // It may have been taken for one of a map further up.
+            Kind::Comment => place
+                .associated_data_upwards()
+                .find_map(|associated_data| self.reusable.take(associated_data, kind, plaintext)),
+            // A float without a fraction reads like an integer in a plain text, as with sops.
+            Kind::Integer => [Kind::Integer, Kind::Float]
+                .into_iter()
+                .find_map(|kind| self.reusable.take(place.associated_data(), kind, plaintext)),
+            _ => self.reusable.take(place.associated_data(), kind, plaintext),
+        };
+        if let Some(sealed) = kept {
             return Ok(sealed);
         }
         let iv = initialisation_vector(self.random);
@@ -367,6 +386,10 @@ impl<'a> Visitor<'a> for Sealing<'_> {
             Scope::Sealed => self.seal(Kind::Comment, comment.text.as_bytes(), place)?,
             Scope::Clear => comment.text.clone(),
         };
+        let as_item = match scope {
+            Scope::Sealed => self.reusable.item_lead(&text).map(str::to_owned),
+            Scope::Clear => None,
+        };
         // Its sealed form must not decide where its plain one did not.
         if scope == Scope::Sealed
             && self
@@ -380,11 +403,12 @@ impl<'a> Visitor<'a> for Sealing<'_> {
         }
         self.comments.push(WrittenComment {
             span: comment.span.clone(),
-            mark: match self.format {
-                Format::Ini => {
+            mark: match (self.format, as_item) {
+                (_, Some(lead)) => lead,
+                (Format::Ini, None) => {
                     ini::comment_mark(self.text.get(comment.span.clone()).unwrap_or_default()).to_owned()
                 }
-                _ => "#".to_owned(),
+                (_, None) => "#".to_owned(),
             },
             text,
             scope,

@@ -51,6 +51,7 @@ mod encrypted_value;
 mod error;
 mod format;
 mod go_regex;
+mod kept_blocks;
 mod key_path;
 mod mac;
 mod marks;

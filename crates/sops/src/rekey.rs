@@ -9,11 +9,11 @@ use crate::cipher::Cipher;
 use crate::data_key::{DataKey, KeyKind};
 use crate::decrypt::decrypt_bytes;
 use crate::edit::{ChangeOptions, Unlocked};
-use crate::encrypt::{Plain, Terms, seal};
+use crate::encrypt::{Former, Plain, Terms, seal};
 use crate::error::{EncryptError, OpenError};
+use crate::kept_blocks::KeptBlocks;
 use crate::metadata::Metadata;
 use crate::recipients::{RecipientGroups, RecipientGroupsError};
-use crate::reusable::Reusable;
 use crate::time;
 use crate::unseal;
 
@@ -119,8 +119,14 @@ pub fn rotate(
         Ok(block)
     };
     let plain = Plain::read(&plain, options.format)?;
-    let reusable = &mut Reusable::default();
-    Ok(seal(&plain, options.format, &terms, reusable, block, random)?)
+    Ok(seal(
+        &plain,
+        options.format,
+        &terms,
+        &mut Former::default(),
+        block,
+        random,
+    )?)
 }
 
 /// Wraps the data key of a file for other recipients, as `sops updatekeys` does: values, their message authentication
@@ -141,7 +147,11 @@ pub fn update_keys(
         .format
         .parse(&bare, options.limits)
         .map_err(OpenError::Parse)?;
-    let updated = splice(&bare, block_edits::additions(&bare, &tree, &block)?).map_err(written)?;
+    let updated = splice(
+        &bare,
+        block_edits::additions(&bare, &tree, &block, &KeptBlocks::default())?,
+    )
+    .map_err(written)?;
     let tree = options
         .format
         .parse(&updated, options.limits)

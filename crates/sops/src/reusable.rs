@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use manifest_yaml::syntax::Comment;
+use manifest_yaml::syntax::{CollectionStyle, Comment};
 use sha2::{Digest as _, Sha256};
 
 use crate::cipher::Cipher;
@@ -12,17 +12,27 @@ use crate::format::{Format, Tree};
 use crate::rule::Rule;
 use crate::scalar::{Kind, Scalar};
 use crate::unseal::MAX_COMMENT_ATTEMPTS;
-use crate::walk::{Leaf, Place, Visitor, walk};
+use crate::walk::{Leaf, Parent, Place, Visitor, walk};
 
 /// The sealed forms of a file's values and comments, by what is sealed and where (sops keeps its initialisation vectors
 /// for the same end). Equal values at the same place are taken in the order of the file.
 #[derive(Default)]
-pub(crate) struct Reusable(HashMap<[u8; 32], VecDeque<String>>);
+pub(crate) struct Reusable {
+    forms: HashMap<[u8; 32], VecDeque<String>>,
+    /// What stands before a sealed comment that sops wrote as an item of a list: a dash and blanks.
+    item_leads: HashMap<String, String>,
+}
 
 impl Reusable {
     /// What a file holds. It has been authenticated before; what does not open is no value.
-    pub(crate) fn collect(tree: &Tree, rule: &Rule, cipher: &Cipher) -> Result<Self, StructureError> {
+    pub(crate) fn collect(
+        text: &str,
+        tree: &Tree,
+        rule: &Rule,
+        cipher: &Cipher,
+    ) -> Result<Self, StructureError> {
         let mut collection = Collection {
+            text,
             cipher,
             format: tree.format(),
             comment_attempts: 0,
@@ -34,14 +44,27 @@ impl Reusable {
 
     /// The sealed form of a value, which is then used up.
     pub(crate) fn take(&mut self, associated_data: &str, kind: Kind, plaintext: &[u8]) -> Option<String> {
-        self.0
+        self.forms
             .get_mut(&fingerprint(associated_data, kind, plaintext))?
             .pop_front()
     }
 
+    /// What stands before a sealed comment, if it was an item of a list.
+    pub(crate) fn item_lead(&self, sealed: &str) -> Option<&str> {
+        self.item_leads.get(sealed).map(String::as_str)
+    }
+
+    /// The same with comments as comments everywhere, if any was an item of a list.
+    pub(crate) fn without_items(&self) -> Option<Self> {
+        (!self.item_leads.is_empty()).then(|| Self {
+            forms: self.forms.clone(),
+            item_leads: HashMap::new(),
+        })
+    }
+
     fn add(&mut self, associated_data: &str, kind: Kind, plaintext: &[u8], sealed: &str) {
         let forms = self
-            .0
+            .forms
             .entry(fingerprint(associated_data, kind, plaintext))
             .or_default();
         forms.push_back(sealed.to_owned());
@@ -60,6 +83,7 @@ fn fingerprint(associated_data: &str, kind: Kind, plaintext: &[u8]) -> [u8; 32] 
 }
 
 struct Collection<'walk> {
+    text: &'walk str,
     cipher: &'walk Cipher,
     format: Format,
     comment_attempts: usize,
@@ -67,6 +91,16 @@ struct Collection<'walk> {
 }
 
 impl Collection<'_> {
+    /// What stands before an item of a block list on its line: a dash and blanks.
+    fn item_lead(&self, leaf: &Leaf<'_, '_>) -> Option<&str> {
+        let (Parent::List(_), CollectionStyle::Block) = (leaf.parent, leaf.place.layout()) else {
+            return None;
+        };
+        let before = self.text.get(..leaf.node.span.start)?;
+        let dash = before.trim_end_matches(' ').strip_suffix('-')?.len();
+        before.get(dash..)
+    }
+
     /// Whether a text opens at a place; then it is remembered.
     fn add(&mut self, sealed: &str, associated_data: &str) -> bool {
         let Ok(value) = EncryptedValue::parse(sealed) else {
@@ -89,7 +123,15 @@ impl<'a> Visitor<'a> for Collection<'_> {
             && scalar.kind() == Kind::String
             && scalar.as_str().starts_with(PREFIX)
         {
-            self.add(scalar.as_str(), leaf.place.associated_data());
+            let opens = self.add(scalar.as_str(), leaf.place.associated_data());
+            let is_comment =
+                || EncryptedValue::parse(scalar.as_str()).is_ok_and(|it| it.kind == Kind::Comment);
+            if opens
+                && is_comment()
+                && let Some(lead) = self.item_lead(leaf).map(str::to_owned)
+            {
+                self.found.item_leads.insert(scalar.as_str().to_owned(), lead);
+            }
         }
         Ok(())
     }

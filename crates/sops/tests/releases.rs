@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use manifest_yaml::{Limits, Schema, Value, from_json, from_yaml, to_json_exposed};
 use oracle::Oracle;
-use sops::{Format, decrypt_bytes, open};
+use sops::{ChangeOptions, Format, decrypt_bytes, edit, open};
 
 /// One of each minor release, and both ends of 3.7, which was the first one with age that is in wide use.
 const RELEASES: [&str; 7] = ["3.7.0", "3.7.3", "3.8.1", "3.9.0", "3.10.2", "3.11.0", "3.12.2"];
@@ -114,4 +114,46 @@ fn every_file_is_opened() {
     let mut releases = RELEASES.to_vec();
     releases.sort_unstable();
     assert_eq!(found, releases);
+}
+
+/// The lines of a text that say when it was changed, by whom, and that it was.
+fn is_renewed(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches('"');
+    let line = line.strip_prefix("sops_").unwrap_or(line);
+    ["mac", "lastmodified", "version"].iter().any(|field| {
+        line.strip_prefix(field)
+            .is_some_and(|rest| rest.starts_with(['"', ':', '=', ' ']))
+    })
+}
+
+#[test]
+fn files_of_earlier_releases_stay_as_they_are_when_they_are_edited() {
+    let oracle = Oracle::with_identities(&fs::read_to_string(folder().join("keys.txt")).unwrap());
+    let limits = Limits::default();
+    let mut items = 0;
+    for release in RELEASES {
+        for (name, _, format) in FILES {
+            let context = format!("{release}/{name}");
+            let sealed = fs::read_to_string(folder().join(release).join(name)).unwrap();
+            let plain = decrypt_bytes(&sealed, format, &oracle.identities, &limits).unwrap();
+            let options = ChangeOptions {
+                format,
+                keys: &oracle.identities,
+                limits: &limits,
+                now: "2026-11-24T12:00:00Z".parse().unwrap(),
+            };
+            let edited = edit(&sealed, &plain, &options, &mut |buffer| buffer.fill(1)).unwrap();
+            for (old, new) in sealed.lines().zip(edited.lines()) {
+                assert!(
+                    old == new || is_renewed(old) && is_renewed(new),
+                    "{context}: {old}\nbecame {new}"
+                );
+            }
+            assert_eq!(sealed.lines().count(), edited.lines().count(), "{context}");
+            let by_sops = oracle.run_on_bytes(format, edited.as_bytes(), &["--decrypt"]);
+            by_sops.unwrap_or_else(|error| panic!("{context}: {error}\n{edited}"));
+            items += sealed.matches("- ENC[").count();
+        }
+    }
+    assert!(items > 0, "no comment was an item of a list");
 }

@@ -78,6 +78,39 @@ impl Oracle {
         self.run(format, text, &["--decrypt", "--output-type", output])
     }
 
+    /// What a command of sops makes of a file in its place.
+    pub(crate) fn change(
+        &self,
+        format: Format,
+        text: &str,
+        command: &[&str],
+        arguments: &[&str],
+    ) -> Result<String, String> {
+        let extension = if format == Format::Dotenv {
+            "env"
+        } else {
+            format.name()
+        };
+        let path = self.directory.join(format!("changed.{extension}"));
+        std::fs::write(&path, text).unwrap();
+        let output = Command::new(tool("sops"))
+            .args(command)
+            .arg(&path)
+            .args(arguments)
+            .env_clear()
+            .env("HOME", &self.directory)
+            .env("SOPS_AGE_KEY_FILE", self.directory.join("keys.txt"))
+            .env("SOPS_CONFIG", "/dev/null")
+            .current_dir(&self.directory)
+            .output()
+            .unwrap();
+        if output.status.success() {
+            Ok(std::fs::read_to_string(&path).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
     /// Lets sops use the keys of another oracle besides its own.
     pub(crate) fn add_identities_of(&self, other: &Self) {
         let keys = |oracle: &Self| std::fs::read_to_string(oracle.directory.join("keys.txt")).unwrap();
