@@ -12,6 +12,7 @@ mod sealing;
 mod set;
 mod sops_only;
 mod status;
+mod terminal;
 mod tree_change;
 mod tree_path;
 mod unset;

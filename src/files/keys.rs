@@ -34,6 +34,16 @@ pub enum KeyError {
 }
 
 impl Keys {
+    /// These keys.
+    pub(crate) fn new(age: AgeIdentities, openpgp: OpenPgpKeys) -> Self {
+        Self { age, openpgp }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.age.is_empty() && self.openpgp.is_empty()
+    }
+
     /// age identities: the text of an identity file.
     pub fn parse_age(text: &str) -> Result<Self, KeyError> {
         Ok(Self {

@@ -189,14 +189,7 @@ fn keys_of_other_kinds_survive() {
     let script = editor(&world, "sed", "sed -i 's/hunter2/other/' \"$file\"");
     succeeded(&mut edit(&world, &script, &["a.yaml"]));
     let after = world.read("a.yaml");
-    let kept = foreign.replace("        - deep: [1, null, \"2\"]\n", "");
-    assert!(after.contains(&kept), "{after}");
-    assert!(
-        after.contains(
-            "new_field:\n        - deep:\n            - 1\n            - null\n            - \"2\"\n"
-        ),
-        "{after}"
-    );
+    assert!(after.contains(foreign), "{after}");
     assert!(world.sops_decrypt("a.yaml", &[0]).unwrap().contains("other"));
 }
 

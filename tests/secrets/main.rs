@@ -6,6 +6,7 @@ mod decrypt;
 mod edit;
 mod encrypt;
 mod many;
+mod plugin;
 mod rekey;
 mod set;
 mod status;

@@ -1,19 +1,18 @@
 //! `fluxops secrets decrypt`
 
-use std::path::PathBuf;
-
 use clap::Args;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, Format, KeyPath};
+use sops::{Format, KeyPath};
 use zeroize::Zeroizing;
 
 use super::batch::{self, Bar, Report};
 use super::file::{FileError, Files, Source, Target};
-use super::identities;
+use super::identities::{self, KeyArguments};
 use super::sops_only::IgnoreMac;
 use super::tree_path;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
+use crate::files::Keys;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -22,9 +21,8 @@ pub(super) struct Arguments {
     /// Print one value, list or map of the file only
     #[arg(long, value_name = "PATH", conflicts_with = "in_place")]
     extract: Option<String>,
-    /// age identities
-    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
-    age_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
     #[command(flatten)]
     ignore_mac: IgnoreMac,
 }
@@ -38,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     if extract.is_some() && sources.len() > 1 {
         return Err(CommandError::new(Exit::Unusable, "--extract takes one file"));
     }
-    let identities = identities::all(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(&arguments.keys)?;
     let target = files.target();
     let report = Report {
         done: "opened",
@@ -71,7 +69,7 @@ fn open(
     source: Source<'_>,
     files: &Files,
     extract: Option<&KeyPath>,
-    identities: &AgeIdentities,
+    identities: &Keys,
 ) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let (input, output) = (files.input_format(source), files.output_format(source));
     let limits = Limits::default();

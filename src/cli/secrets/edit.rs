@@ -9,26 +9,26 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, ChangeOptions, EncryptOptions, Format};
+use sops::{ChangeOptions, EncryptOptions, Format};
 use zeroize::Zeroizing;
 
 use self::editor::{Editor, EditorError, Signals};
 use self::private_file::PrivateFile;
 use super::file::{FileError, Source, Type, format_of};
-use super::identities;
+use super::identities::{self, KeyArguments};
 use super::sealing::{Random, Sealing, SealingArguments};
 use super::sops_only::IgnoreMac;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
+use crate::files::Keys;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The file; a new one is made if it is not there
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// age identities
-    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
-    age_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
     /// The format of the file [default: by its extension]
     #[arg(long, value_name = "TYPE", value_enum)]
     input_type: Option<Type>,
@@ -43,7 +43,7 @@ enum Subject {
     /// A sealed file: what is not changed stays as it is.
     Sealed {
         text: Zeroizing<String>,
-        identities: AgeIdentities,
+        identities: Keys,
     },
     /// A file that is to be.
     New(Box<EncryptOptions>),
@@ -65,7 +65,7 @@ pub(super) async fn run(
     let format = arguments.input_type.map_or_else(|| format_of(path), Into::into);
     let failed = |error: FileError| CommandError::new(Exit::Negative, error.to_string());
     let (subject, plain) = if path.exists() {
-        Subject::open(path, format, identities::all(arguments.age_key_file.as_deref())?).map_err(failed)?
+        Subject::open(path, format, identities::all(&arguments.keys)?).map_err(failed)?
     } else {
         let sealing = Sealing::read(&arguments.sealing, config, console)?;
         sealing.check(path)?;
@@ -115,11 +115,7 @@ fn unedited(path: &Path, error: &EditorError) -> FileError {
 
 impl Subject {
     /// A sealed file and its plaintext.
-    fn open(
-        path: &Path,
-        format: Format,
-        identities: AgeIdentities,
-    ) -> Result<(Self, Zeroizing<Vec<u8>>), FileError> {
+    fn open(path: &Path, format: Format, identities: Keys) -> Result<(Self, Zeroizing<Vec<u8>>), FileError> {
         let text = Source::File(path).read_text()?;
         let plain = sops::decrypt_bytes(&text, format, &identities, &Limits::default())
             .map_err(|error| FileError::new(path, crate::chain(&error)))?;

@@ -1,5 +1,5 @@
 //! Where age identities are found: in all places where sops looks (age/keysource.go, `loadIdentities` and
-//! `loadAgeSSHIdentities`), and in `--age-key-file`.
+//! `loadAgeSSHIdentities`), and in `--age-key-file`; and OpenPGP keys, which have to be named.
 #![expect(
     clippy::disallowed_methods,
     reason = "SOPS_AGE_KEY_CMD and SOPS_AGE_SSH_PRIVATE_KEY_CMD are programs that the user names to be run for a key"
@@ -9,35 +9,100 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use sops::{AgeIdentities, Attendant, BoxedIdentity, IdentityError};
+use clap::Args;
+use sops::{AgeIdentities, Attendant, IdentityError, OpenPgpKeys};
 use zeroize::Zeroizing;
 
+use super::terminal::{Plugins, Terminal};
 use crate::cli::{CommandError, Exit, read_secret_file};
+use crate::files::Keys;
 
 /// The most that a program may print, in bytes: some thousand identities.
 const MAX_PRINTED: u64 = 256 * 1024;
 
+/// What opens sealed files, on the command line.
+#[derive(Args, Clone)]
+pub(super) struct KeyArguments {
+    /// age identities
+    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
+    pub(super) age_key_file: Option<PathBuf>,
+    /// Secret OpenPGP keys, armored and without a passphrase
+    #[arg(long, value_name = "FILE")]
+    openpgp_key_file: Vec<PathBuf>,
+    /// Run the plug-ins (age-plugin-NAME) that your identities name
+    #[arg(long)]
+    allow_plugins: bool,
+}
+
+impl KeyArguments {
+    /// age identities of a file, and nothing else on the command line.
+    pub(super) fn of_file(age_key_file: Option<PathBuf>) -> Self {
+        Self {
+            age_key_file,
+            openpgp_key_file: Vec::new(),
+            allow_plugins: false,
+        }
+    }
+
+    /// A place whose identities cannot be used.
+    fn refused(&self, place: &str, error: &IdentityError) -> CommandError {
+        let mut reason = crate::chain(error);
+        if matches!(error, IdentityError::Plugin { .. }) && !self.allow_plugins {
+            reason.push_str("; give --allow-plugins if it may be");
+        }
+        CommandError::new(Exit::Unusable, format!("{place}: {reason}"))
+    }
+
+    fn terminal(&self) -> Arc<dyn Attendant> {
+        Arc::new(Terminal {
+            plugins: if self.allow_plugins {
+                Plugins::Run
+            } else {
+                Plugins::Refused
+            },
+        })
+    }
+}
+
 /// What the user names: `--age-key-file` or `SOPS_AGE_KEY_FILE`, `SOPS_AGE_KEY`, `SOPS_AGE_KEY_CMD`,
-/// `SOPS_AGE_SSH_PRIVATE_KEY_FILE` and `SOPS_AGE_SSH_PRIVATE_KEY_CMD`. One that cannot be used is an error.
-pub(super) fn named(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
+/// `SOPS_AGE_SSH_PRIVATE_KEY_FILE` and `SOPS_AGE_SSH_PRIVATE_KEY_CMD`, `--openpgp-key-file`. One that cannot be used is
+/// an error.
+pub(super) fn named(arguments: &KeyArguments) -> Result<Keys, CommandError> {
+    Ok(Keys::new(named_identities(arguments)?, openpgp_keys(arguments)?))
+}
+
+fn openpgp_keys(arguments: &KeyArguments) -> Result<OpenPgpKeys, CommandError> {
+    let mut keys = OpenPgpKeys::default();
+    for path in &arguments.openpgp_key_file {
+        let text = read_secret_file(path)?;
+        keys.extend(OpenPgpKeys::parse(&text).map_err(|error| of(&path.display().to_string(), &error))?);
+    }
+    Ok(keys)
+}
+
+fn named_identities(arguments: &KeyArguments) -> Result<AgeIdentities, CommandError> {
+    let terminal = arguments.terminal();
+    let parse = |text: &str| AgeIdentities::parse_attended(text, &terminal);
+    let file = arguments.age_key_file.as_deref();
     let mut identities = AgeIdentities::default();
     let ssh_file = env::var_os("SOPS_AGE_SSH_PRIVATE_KEY_FILE").map(PathBuf::from);
     for path in [file, ssh_file.as_deref()].into_iter().flatten() {
         let text = read_secret_file(path)?;
-        identities.extend(parse(&text).map_err(|error| of(&path.display().to_string(), &error))?);
+        identities
+            .extend(parse(&text).map_err(|error| arguments.refused(&path.display().to_string(), &error))?);
     }
     if let Some(text) = env::var_os("SOPS_AGE_KEY") {
         let text = Zeroizing::new(text.to_string_lossy().into_owned());
-        identities.extend(parse(&text).map_err(|error| of("SOPS_AGE_KEY", &error))?);
+        identities.extend(parse(&text).map_err(|error| arguments.refused("SOPS_AGE_KEY", &error))?);
     }
     for variable in ["SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_CMD"] {
         if let Some(command) = env::var_os(variable) {
             let text = printed_by(&command).map_err(|error| of(variable, &error))?;
-            identities.extend(parse(&text).map_err(|error| of(variable, &error))?);
+            identities.extend(parse(&text).map_err(|error| arguments.refused(variable, &error))?);
         }
     }
     Ok(identities)
@@ -45,8 +110,10 @@ pub(super) fn named(file: Option<&Path>) -> Result<AgeIdentities, CommandError> 
 
 /// The same, and what is where sops looks without being told: `sops/age/keys.txt` in the user's folder for
 /// configuration, `~/.ssh/id_ed25519` and `~/.ssh/id_rsa`. None at all is said by the first file that needs one.
-pub(super) fn all(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
-    let mut identities = named(file)?;
+pub(super) fn all(arguments: &KeyArguments) -> Result<Keys, CommandError> {
+    let terminal = arguments.terminal();
+    let parse = |text: &str| AgeIdentities::parse_attended(text, &terminal);
+    let mut identities = named_identities(arguments)?;
     if let Some(path) = configuration()
         .map(|folder| folder.join("sops/age/keys.txt"))
         .filter(|path| path.exists())
@@ -56,7 +123,7 @@ pub(super) fn all(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
             Ok(found) => identities.extend(found),
             // A file that is made and not filled yet.
             Err(IdentityError::Empty) => {}
-            Err(error) => return Err(of(&path.display().to_string(), &error)),
+            Err(error) => return Err(arguments.refused(&path.display().to_string(), &error)),
         }
     }
     for name in ["id_ed25519", "id_rsa"] {
@@ -69,12 +136,7 @@ pub(super) fn all(file: Option<&Path>) -> Result<AgeIdentities, CommandError> {
             identities.extend(found);
         }
     }
-    Ok(identities)
-}
-
-fn parse(text: &str) -> Result<AgeIdentities, IdentityError> {
-    let terminal: Arc<dyn Attendant> = Arc::new(Terminal);
-    AgeIdentities::parse_attended(text, &terminal)
+    Ok(Keys::new(identities, openpgp_keys(arguments)?))
 }
 
 fn of(place: &str, error: &dyn std::error::Error) -> CommandError {
@@ -115,21 +177,5 @@ fn printed_by(command: &OsString) -> io::Result<Zeroizing<String>> {
         Ok(printed)
     } else {
         Err(io::Error::other(format!("{program} ended with {status}")))
-    }
-}
-
-/// The user at the terminal.
-struct Terminal;
-
-impl Attendant for Terminal {
-    fn passphrase(&self, recipient: &str) -> Option<Zeroizing<String>> {
-        rpassword::prompt_password(format!("Passphrase of the SSH key {recipient}: "))
-            .ok()
-            .map(Zeroizing::new)
-    }
-
-    /// Plugins are programs that whoever sealed a file may choose: none is run.
-    fn plugin(&self, _: &str) -> Option<BoxedIdentity> {
-        None
     }
 }

@@ -1,19 +1,18 @@
 //! `fluxops secrets rotate`
 
-use std::path::PathBuf;
-
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, AgeRecipient, ChangeOptions, RecipientChange};
+use sops::{AgeRecipient, ChangeOptions, RecipientChange};
 
 use super::batch::{self, Bar, Report};
 use super::file::{FileError, Files, Source, Target};
-use super::identities;
+use super::identities::{self, KeyArguments};
 use super::sealing::Random;
 use super::sops_only::IgnoreMac;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
+use crate::files::Keys;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -31,9 +30,8 @@ pub(super) struct Arguments {
     /// AWS KMS keys to remove, separated by commas
     #[arg(long, value_name = "ARNS", value_delimiter = ',')]
     rm_kms: Vec<String>,
-    /// age identities
-    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
-    age_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
     #[command(flatten)]
     ignore_mac: IgnoreMac,
 }
@@ -42,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
     arguments.ignore_mac.refuse()?;
     let files = &arguments.files;
     let sources = files.sources()?;
-    let identities = identities::all(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(&arguments.keys)?;
     let change = change(arguments)?;
     let target = files.target();
     let report = Report {
@@ -86,7 +84,7 @@ fn rotate(
     source: Source<'_>,
     files: &Files,
     change: &RecipientChange,
-    identities: &AgeIdentities,
+    identities: &Keys,
 ) -> Result<String, FileError> {
     let format = files.input_format(source);
     if files.output_format(source) != format {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::judge::{Finding, Judge, Opens, Sealed, State};
 use super::batch::{self, Bar, Report};
 use super::config::Config;
-use super::identities;
+use super::identities::{self, KeyArguments};
 use crate::cli::{CommandError, Console, Exit, Format, table};
 
 #[derive(Args)]
@@ -44,7 +44,7 @@ pub(super) fn run(
     }
     let given = arguments.age_key_file.clone();
     let key_file = given.or_else(|| std::env::var_os("SOPS_AGE_KEY_FILE").map(PathBuf::from));
-    let judge = Judge::new(config, identities::named(key_file.as_deref())?);
+    let judge = Judge::new(config, identities::named(&KeyArguments::of_file(key_file))?);
     let files = tree::files(&arguments.paths)?;
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let report = Report {

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::{Limits, Value};
-use sops::{AgeIdentities, ChangeOptions, Format, KeyPath, TreeEditError, set_value, unset_value};
+use sops::{ChangeOptions, Format, KeyPath, TreeEditError, set_value, unset_value};
 use zeroize::Zeroizing;
 
 use super::file::{FileError, Source, Type, format_of};
-use super::identities;
+use super::identities::{self, KeyArguments};
 use super::sealing::Random;
 use super::sops_only::IgnoreMac;
 use super::tree_path;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Exit};
+use crate::files::Keys;
 
 /// Which value of which file.
 #[derive(Args)]
@@ -28,9 +29,8 @@ pub(super) struct Place {
     /// The format of the file [default: by the extension of its name]
     #[arg(long, value_name = "TYPE", value_enum)]
     input_type: Option<Type>,
-    /// age identities
-    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
-    age_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
     #[command(flatten)]
     ignore_mac: IgnoreMac,
 }
@@ -72,7 +72,7 @@ impl From<&Idempotent> for Unchanged {
 pub(super) fn run(place: &Place, change: &Change, unchanged: Unchanged) -> Result<Exit, CommandError> {
     place.ignore_mac.refuse()?;
     let path = tree_path::parse(&place.path).map_err(CommandError::unusable)?;
-    let identities = identities::all(place.age_key_file.as_deref())?;
+    let identities = identities::all(&place.keys)?;
     let refused = |error: FileError| CommandError::new(Exit::Negative, error.to_string());
     if let Some(sealed) = changed(place, &path, change, unchanged, &identities).map_err(refused)? {
         write(&place.file, sealed.as_bytes(), NewFile::Shared).map_err(refused)?;
@@ -86,7 +86,7 @@ fn changed(
     path: &KeyPath,
     change: &Change,
     unchanged: Unchanged,
-    identities: &AgeIdentities,
+    identities: &Keys,
 ) -> Result<Option<String>, FileError> {
     let source = Source::File(&place.file);
     let format = place

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use manifest_yaml::Limits;
-use sops::{AgeIdentities, ChangeOptions, Format, KeyKind, Metadata, RecipientGroups};
+use sops::{ChangeOptions, Format, KeyKind, Metadata, RecipientGroups};
 
 use super::config::Config;
 use super::file::{FileError, Source, Type, format_of};
-use super::identities;
+use super::identities::{self, KeyArguments};
 use super::sealing::Random;
 use super::write::{NewFile, write};
 use crate::cli::{CommandError, Console, Exit};
+use crate::files::Keys;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -26,9 +27,8 @@ pub(super) struct Arguments {
     /// The format of the files [default: by their extension]
     #[arg(long, value_name = "TYPE", value_enum)]
     input_type: Option<Type>,
-    /// age identities
-    #[arg(long, value_name = "FILE", env = "SOPS_AGE_KEY_FILE")]
-    age_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 /// What came of a file.
@@ -51,7 +51,7 @@ pub(super) fn run(
             "there are no creation rules to go by: give --config, or write a .sops.yaml here or above",
         )
     })?;
-    let identities = identities::all(arguments.age_key_file.as_deref())?;
+    let identities = identities::all(&arguments.keys)?;
     let mut exit = Exit::Success;
     for path in &arguments.files {
         let told = match update(path, arguments, &config, &identities, console)? {
@@ -73,7 +73,7 @@ fn update(
     path: &Path,
     arguments: &Arguments,
     config: &Config,
-    identities: &AgeIdentities,
+    identities: &Keys,
     console: &mut Console<'_>,
 ) -> Result<Result<Outcome, FileError>, CommandError> {
     let format = arguments.input_type.map_or_else(|| format_of(path), Into::into);

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use manifest_yaml::Limits;
 use sops::creation_rules::{FILE_NAME, Reach};
-use sops::{AgeIdentities, DataKeyError, Format, KeyPath, Metadata, OpenError};
+use sops::{DataKeyError, Format, KeyPath, Metadata, OpenError};
 
 use crate::cli::secrets::config::Config;
 use crate::cli::secrets::file::{FileError, Source};
+use crate::files::Keys;
 
 /// A file that there is something to be said of.
 pub(super) struct Finding {
@@ -51,7 +52,7 @@ pub(super) enum Opens {
 /// What files are judged by.
 pub(super) struct Judge {
     config: Option<Config>,
-    identities: AgeIdentities,
+    identities: Keys,
     limits: Limits,
 }
 
@@ -64,7 +65,7 @@ enum Demand {
 }
 
 impl Judge {
-    pub(super) fn new(config: Option<Config>, identities: AgeIdentities) -> Self {
+    pub(super) fn new(config: Option<Config>, identities: Keys) -> Self {
         Self {
             config,
             identities,
