@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
 use crate::name::{Key, Kind, ObjectName};
 use crate::notify::Notifications;
+use crate::operations::{HEARTBEAT, Health};
 use crate::reconcile::{Context, Trigger};
 use crate::store::{Definition, Definitions, InvalidDefinition, Store};
 use crate::verify::VerifiedRevision;
@@ -48,13 +49,12 @@ use work::Finished;
 pub const CONCURRENCY: usize = 4;
 /// How long running reconciles get to finish when the process is asked to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long nothing is looked at when nothing is due.
-const IDLE: Duration = Duration::from_hours(1);
 
 /// Everything that reconciles, and what they found.
 pub struct Controller {
     context: Arc<Context>,
     notifications: Notifications,
+    health: Arc<Health>,
     reporter: Reporter,
     definitions: Definitions,
     revisions: BTreeMap<Key, Arc<VerifiedRevision>>,
@@ -71,11 +71,17 @@ pub struct Controller {
 
 impl Controller {
     /// A controller of these objects.
-    pub fn new(context: Arc<Context>, notifications: Notifications, definitions: Definitions) -> Self {
+    pub fn new(
+        context: Arc<Context>,
+        notifications: Notifications,
+        health: Arc<Health>,
+        definitions: Definitions,
+    ) -> Self {
         let reporter = Reporter::new(Arc::clone(&context), notifications.clone());
         Self {
             context,
             notifications,
+            health,
             reporter,
             definitions,
             revisions: BTreeMap::new(),
@@ -97,6 +103,7 @@ impl Controller {
         {
             return;
         }
+        self.health.listed();
         self.begin().await;
         let messenger = tokio::spawn({
             let (notifications, stop) = (self.notifications.clone(), stop.clone());
@@ -107,7 +114,13 @@ impl Controller {
             self.start_due();
             // Only a single run prints them.
             drop(self.reporter.take_lines());
-            let next = self.schedule.next_due().unwrap_or_else(|| Instant::now() + IDLE);
+            let now = Instant::now();
+            self.health.beat(now.into_std());
+            let heartbeat = now + HEARTBEAT;
+            let next = self
+                .schedule
+                .next_due()
+                .map_or(heartbeat, |due| due.min(heartbeat));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -116,6 +129,7 @@ impl Controller {
                 Some(names) = referenced.recv() => self.take_referenced(names).await,
                 () = std::future::ready(()), if self.has_moved_and_time() => self.publish_moved().await,
                 () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
+                () = tokio::time::sleep_until(heartbeat) => {}
             }
         }
         self.drain().await;

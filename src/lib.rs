@@ -22,6 +22,7 @@ pub mod files;
 pub mod render;
 
 pub mod observe;
+pub mod operations;
 pub mod plan;
 
 pub mod audit;

@@ -22,6 +22,7 @@ use crate::files::{Files, Keys, Reads};
 use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
 use crate::observe::observe;
+use crate::operations::Metrics;
 use crate::plan::{EmptySource, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
 use crate::store::{Definition, Status, Store};
@@ -50,6 +51,8 @@ pub struct Context {
     pub age_keys: Option<Zeroizing<String>>,
     /// The service account, in its own namespace, of a Delivery that names none; fluxops itself when absent.
     pub default_service_account: Option<Name>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What became of a Delivery.

@@ -1,7 +1,9 @@
 //! `fluxops run`: the reconciler.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use crate::controller::{Controller, Line, Outcome, Reach, list, watch};
 use crate::files::Keys;
 use crate::name::{Name, NamespaceName};
 use crate::notify::Notifications;
+use crate::operations::{Health, Metrics, serve};
 use crate::reconcile::Context;
 use crate::store::{Definitions, Folder, InCluster, Store};
 
@@ -46,6 +49,9 @@ pub(super) struct Arguments {
     /// What messages call the cluster [default: the context of the kubeconfig, or in-cluster]
     #[arg(long, value_name = "NAME", env = "FLUXOPS_CLUSTER_NAME")]
     cluster_name: Option<String>,
+    /// Serve /livez, /readyz and /metrics there, without TLS, such as 0.0.0.0:8080
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "once")]
+    metrics_addr: Option<SocketAddr>,
     /// How the results of --once are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -63,6 +69,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         age_key_file,
         default_service_account,
         cluster_name,
+        metrics_addr,
         output,
         state,
         cluster,
@@ -105,6 +112,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         ),
     };
     let in_cluster = matches!(store, Store::InCluster(_));
+    let metrics = Arc::new(Metrics::default());
     let context = Arc::new(Context {
         cluster: cluster.clone(),
         store,
@@ -112,13 +120,21 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         state_dir,
         age_keys,
         default_service_account,
+        metrics: Arc::clone(&metrics),
     });
-    let controller = Controller::new(context, notifications, definitions);
+    let health = Arc::new(Health::new(Instant::now()));
+    let controller = Controller::new(context, notifications, Arc::clone(&health), definitions);
     if once {
         return print(&controller.once().await, output, console);
     }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);
+    if let Some(address) = metrics_addr {
+        let address = serve(address, health, metrics, stop.clone())
+            .await
+            .map_err(CommandError::unusable)?;
+        tracing::info!(%address, "health and metrics are served");
+    }
     let (sender, changes) = mpsc::channel(PENDING_CHANGES);
     if in_cluster {
         let client = cluster.client().map_err(CommandError::unusable)?;

@@ -14,6 +14,7 @@ use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::{ConditionType, DeliveryStatus, GitSourceStatus};
 use crate::name::{Kind, ObjectName};
 use crate::notify::{self, Changes, Notifications, Public, Retry, Step};
+use crate::operations::Ended;
 use crate::plan::Action;
 use crate::reconcile::{Context, Delivered, Failure, Trigger};
 use crate::store::{InvalidDefinition, Status};
@@ -98,6 +99,7 @@ impl Reporter {
             key: source.key.clone(),
         };
         let status = source_status(source, result, Timestamp::now());
+        self.measure(&name, run, result);
         match result {
             Ok(revision) => tracing::info!(
                 object = %name, trigger = run.trigger.as_str(), revision = revision.name(),
@@ -172,6 +174,14 @@ impl Reporter {
             Timestamp::now(),
         );
         let counts = Counts::of(delivered);
+        self.measure(&name, run, &delivered.result);
+        for (action, count) in [
+            ("create", counts.created),
+            ("configure", counts.configured),
+            ("delete", counts.deleted),
+        ] {
+            self.context.metrics.changed(action, count);
+        }
         match &delivered.result {
             Ok(()) => tracing::info!(
                 object = %name, trigger = run.trigger.as_str(), commit = revision.map(VerifiedRevision::name),
@@ -265,6 +275,17 @@ impl Reporter {
         let uid = delivery.uid.as_deref();
         let (reason, note) = (&failure.reason, &failure.message);
         self.event(name, uid, EventType::Warning, reason, note).await;
+    }
+
+    fn measure<T, E>(&self, name: &ObjectName, run: &Run, result: &Result<T, E>) {
+        let ended = if result.is_ok() {
+            Ended::Ready
+        } else {
+            Ended::Failed
+        };
+        self.context
+            .metrics
+            .reconciled(name, run.trigger.as_str(), ended, run.took);
     }
 
     async fn publish(&self, name: &ObjectName, status: Status<'_>) {

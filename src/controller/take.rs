@@ -33,6 +33,7 @@ impl Controller {
         self.schedule.forget(name);
         self.failures.remove(name);
         self.context.store.forget_references(name);
+        self.context.metrics.forget(name);
         match name.kind {
             Kind::GitSource => drop(self.revisions.remove(&name.key)),
             Kind::Notifier => {

@@ -59,6 +59,7 @@ impl Controller {
             return;
         }
         tracing::debug!(object = %name, commit = revision.name(), "nothing that it reads has changed");
+        self.context.metrics.moved();
         let is_news = current.status.last_applied_revision.as_deref() != Some(revision.name());
         if is_news {
             current.status = moved_status(current, revision, head, Timestamp::now());

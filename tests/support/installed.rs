@@ -106,6 +106,7 @@ impl Installed {
             .args(["run", "--namespace", &self.world.namespace.name])
             .args(["--state-dir", &self.world.state_dir(), "--kubeconfig", kubeconfig])
             .args(["--log-format", "json"])
+            .args(["--metrics-addr", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

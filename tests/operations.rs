@@ -1,0 +1,69 @@
+//! Health and metrics of a process at work.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::Value as Json;
+use support::eventually;
+use support::installed::Installed;
+
+/// Where the process serves, by its log.
+fn address(installed: &Installed) -> String {
+    let log = installed.log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    let mut served = lines.filter(|line| line["message"] == "health and metrics are served");
+    served.next().unwrap()["address"].as_str().unwrap().to_owned()
+}
+
+/// The status line and the rest of an answer.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: fluxops\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (status, rest) = answer.split_once("\r\n").unwrap();
+    (status.to_owned(), rest.to_owned())
+}
+
+#[test]
+fn health_and_metrics_are_served() {
+    let (mut installed, _) = Installed::with_good_commit();
+    let address = address(&installed);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(get(&address, path).0, "HTTP/1.1 200 OK", "{path}");
+    }
+    let namespace = installed.world.namespace.name.clone();
+    let (_, text) = get(&address, "/metrics");
+    for line in [
+        format!("fluxops_object_ready{{kind=\"Delivery\",namespace=\"{namespace}\",name=\"web\"}} 1"),
+        format!("fluxops_object_ready{{kind=\"GitSource\",namespace=\"{namespace}\",name=\"apps\"}} 1"),
+        "fluxops_objects_changed_total{action=\"create\"} 2".to_owned(),
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(!text.contains(&installed.world.marker));
+
+    // What only hangs about keeps nobody else from being served.
+    let idle: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    assert_eq!(get(&address, "/livez").0, "HTTP/1.1 200 OK");
+    drop(idle);
+
+    let delivery = installed.path("deliveries", "web");
+    installed.world.api.delete(&delivery);
+    eventually("the metric to go", || {
+        (!get(&address, "/metrics").1.contains("name=\"web\"")).then_some(())
+    });
+    assert_eq!(installed.stop(), Some(0));
+}
