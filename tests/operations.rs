@@ -1,5 +1,5 @@
 //! Health and metrics of a process at work.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 
