@@ -150,7 +150,7 @@ fn value_edit(
         Format::Yaml => comment_behind(text, leaf.node.span.end),
         _ => None,
     };
-    let setting = Setting {
+    let mut setting = Setting {
         format,
         layout: leaf.layout,
         indent: parent_indent + step,
@@ -162,6 +162,12 @@ fn value_edit(
                 None => text.get(range.start + 1..range.end),
             }),
     };
+    if plain_text::is_block(&leaf.scalar, &setting)
+        && has_deeper_blank_line(text, leaf.node.span.end, setting.indent)
+    {
+        // A block scalar would take that line in, so that there would be another value. A flow scalar has an end.
+        setting.layout = CollectionStyle::Flow;
+    }
     let end = match written_comment {
         Some(range) if plain_text::is_block(&leaf.scalar, &setting) => range.end,
         _ => leaf.node.span.end,
@@ -175,6 +181,14 @@ fn value_edit(
         range: leaf.node.span.start..end,
         replacement,
     })
+}
+
+/// Whether one of the blank lines below a place is made of more blanks than an indentation.
+fn has_deeper_blank_line(text: &str, offset: usize, indent: usize) -> bool {
+    let below = text.get(offset..).unwrap_or_default().lines().skip(1);
+    below
+        .take_while(|line| line.trim().is_empty())
+        .any(|line| line.len() > indent)
 }
 
 /// The comment that follows a value on its line, `#` included.

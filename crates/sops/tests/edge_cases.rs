@@ -158,6 +158,19 @@ fn the_block_is_laid_out_as_sops_does() {
 }
 
 #[test]
+fn a_blank_line_below_is_no_part_of_a_value() {
+    let oracle = Oracle::new();
+    let text = "a: |-\n  one\n  two\nb: x\n";
+    let sealed = oracle.encrypt(Format::Yaml, text, &[]).unwrap();
+    for blanks in ["", " ", "  ", "   ", "     "] {
+        let sealed = sealed.replacen("\nb:", &format!("\n{blanks}\n{blanks}\nb:"), 1);
+        let plain = decrypt(&sealed, Format::Yaml, &oracle.identities, &Limits::default()).unwrap();
+        let read = manifest_values(&plain);
+        assert_eq!(json(&read), r#"{"a":"one\ntwo","b":"x"}"#, "{blanks:?}: {}", *plain);
+    }
+}
+
+#[test]
 fn json_keeps_its_layout() {
     let world = World::everything();
     for text in [
