@@ -8,6 +8,9 @@ mod keys;
 mod reconcile;
 mod run;
 mod secrets;
+mod suspend;
+mod trace;
+mod tree;
 mod trust;
 mod verify;
 
@@ -67,6 +70,14 @@ enum Command {
     Get(get::Arguments),
     /// Reconcile an object now, and wait for what comes of it
     Reconcile(reconcile::Arguments),
+    /// Leave an object alone until it is resumed
+    Suspend(suspend::Suspend),
+    /// Reconcile a suspended object again
+    Resume(suspend::Resume),
+    /// Say which commit last changed an object in the cluster, and who signed it
+    Trace(trace::Arguments),
+    /// Show what a Delivery has in the cluster
+    Tree(tree::Arguments),
     /// Print the `CustomResourceDefinitions`
     Crds(crds::Arguments),
     /// Print a completion script for a shell
@@ -202,6 +213,10 @@ impl Cli {
             Command::Audit(arguments) => audit::run(&arguments, console),
             Command::Get(arguments) => get::run(arguments, console).await,
             Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
+            Command::Suspend(arguments) => suspend::suspend(arguments, console).await,
+            Command::Resume(arguments) => suspend::resume(arguments, console).await,
+            Command::Trace(arguments) => trace::run(&arguments, console),
+            Command::Tree(arguments) => tree::run(arguments, console).await,
             Command::Crds(arguments) => crds::run(&arguments, console),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "fluxops", console.output);

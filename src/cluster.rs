@@ -390,6 +390,32 @@ impl Session {
         self.send::<Json>(request, json_body(body)).await.map(drop)
     }
 
+    /// As whom requests are made, by the API server's own account (`SelfSubjectReview`).
+    pub async fn whoami(&self) -> Result<String, ClusterError> {
+        #[derive(Deserialize)]
+        struct Review {
+            status: ReviewStatus,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct ReviewStatus {
+            user_info: UserInfo,
+        }
+        #[derive(Deserialize)]
+        struct UserInfo {
+            username: String,
+        }
+        let review =
+            serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/apis/authentication.k8s.io/v1/selfsubjectreviews")
+            .header(header::ACCEPT, JSON)
+            .header(header::CONTENT_TYPE, JSON);
+        let reply: Review = self.send(request, json_body(&review)).await?;
+        Ok(reply.status.user_info.username)
+    }
+
     async fn get<T: DeserializeOwned>(&self, uri: &str, accept: &str) -> Result<T, ClusterError> {
         let request = Request::builder()
             .method(Method::GET)

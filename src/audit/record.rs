@@ -181,6 +181,18 @@ pub enum AnchoredBy {
     AcceptRewind,
 }
 
+impl RecordedAction {
+    /// The action as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Configure => "configure",
+            Self::Delete => "delete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl AnchoredBy {
     /// The reason as a word.
     pub fn as_str(self) -> &'static str {

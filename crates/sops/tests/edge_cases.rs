@@ -166,7 +166,12 @@ fn a_blank_line_below_is_no_part_of_a_value() {
         let sealed = sealed.replacen("\nb:", &format!("\n{blanks}\n{blanks}\nb:"), 1);
         let plain = decrypt(&sealed, Format::Yaml, &oracle.identities, &Limits::default()).unwrap();
         let read = manifest_values(&plain);
-        assert_eq!(json(&read), r#"{"a":"one\ntwo","b":"x"}"#, "{blanks:?}: {}", *plain);
+        assert_eq!(
+            json(&read),
+            r#"{"a":"one\ntwo","b":"x"}"#,
+            "{blanks:?}: {}",
+            *plain
+        );
     }
 }
 
