@@ -26,8 +26,9 @@ test: ## build what is missing and run every check and test
 release: ## build the static binary that is shipped: target/release-static/fluxops
 	@scripts/release.sh
 
-bench: release tools ## measure the static binary beside git, sops and kustomize
+bench: release tools ## measure the static binary beside git, sops and kustomize, and on a control plane
 	@benches/side_by_side.py
+	@scripts/with-cluster.sh benches/deliveries.py
 
 tools: $(ORACLES) $(VECTORS) ## build sops, age and kustomize and fetch the test vectors, which the tests compare against
 

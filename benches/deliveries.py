@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""How long a control plane takes to have what a commit says, with N Deliveries of four objects each.
+
+    scripts/with-cluster.sh benches/deliveries.py [--binary target/release-static/fluxops] [--deliveries 100]
+
+Each Delivery is a kustomization with a namespace and a prefix over a Deployment of no replicas, a Service, a
+ServiceAccount and a sealed Secret; one repository, commits signed with SSH. fluxops runs with `--config` and polls every
+second, so every figure holds up to a second of waiting. Nothing is decided by them.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "target/tools/bin"
+
+OBJECTS = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: web
+      containers: [{name: web, image: 'example.org/web:%s'}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web}
+"""
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web\nstringData:\n  password: correct horse\n"
+
+
+def run(*command, **more):
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, **more).stdout
+
+
+class World:
+    """A repository with N apps, keys, and the documents of `--config`."""
+
+    def __init__(self, folder, count):
+        self.folder, self.count = folder, count
+        self.repository = folder / "repository"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "key")
+        run("git", "init", "-q", "-b", "main", self.repository)
+        for name, value in {
+            "user.name": "A", "user.email": "a@example.org", "gpg.format": "ssh", "commit.gpgsign": "true",
+            "user.signingkey": folder / "key",
+        }.items():
+            run("git", "-C", self.repository, "config", name, value)
+        identity = run(TOOLS / "age-keygen").decode()
+        self.recipient = next(line.split()[-1] for line in identity.splitlines() if "public key" in line)
+        sealed = run(
+            TOOLS / "sops", "-e", "--age", self.recipient, "--encrypted-regex", "^stringData$", "--input-type", "yaml",
+            "--output-type", "yaml", "/dev/stdin", input=SECRET.encode(),
+        )
+        for index in range(count):
+            app = self.repository / f"apps/{index}"
+            app.mkdir(parents=True)
+            (app / "kustomization.yaml").write_text(
+                f"namespace: default\nnamePrefix: a{index}-\nresources: [objects.yaml, secret.yaml]\n"
+            )
+            (app / "secret.yaml").write_bytes(sealed)
+        self.write(range(count), "1")
+        signers = "a@example.org " + " ".join((folder / "key.pub").read_text().split()[:2]) + "\n"
+        documents = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": {"allowed_signers": signers}},
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "age"}, "stringData": {"age.agekey": identity}},
+            {"apiVersion": "fluxops.dev/v1alpha1", "kind": "GitSource", "metadata": {"name": "apps"}, "spec": {
+                "url": f"file://{self.repository}", "ref": {"branch": "main"}, "interval": "1s",
+                "verify": {"trustRef": {"kind": "ConfigMap", "name": "signers"}}}},
+        ]
+        documents += [
+            {"apiVersion": "fluxops.dev/v1alpha1", "kind": "Delivery", "metadata": {"name": f"a{index}"}, "spec": {
+                "sourceRef": {"name": "apps"}, "path": f"apps/{index}", "interval": "1h", "prune": True,
+                "decryption": {"secretRef": {"name": "age"}}}}
+            for index in range(count)
+        ]
+        config = folder / "config"
+        config.mkdir()
+        (config / "all.yaml").write_text("---\n".join(json.dumps(document) + "\n" for document in documents))
+
+    def write(self, indexes, version):
+        for index in indexes:
+            (self.repository / f"apps/{index}/objects.yaml").write_text(OBJECTS % version)
+
+    def commit(self, message):
+        run("git", "-C", self.repository, "add", "-A")
+        run("git", "-C", self.repository, "commit", "-q", "-m", message)
+        return run("git", "-C", self.repository, "rev-parse", "HEAD").decode().strip()
+
+
+class Fluxops:
+    """The process, and which Deliveries it says it has reconciled for which commit."""
+
+    def __init__(self, binary, world):
+        self.done, self.changed = {}, threading.Condition()
+        self.process = subprocess.Popen(
+            [str(binary), "run", "--config", str(world.folder / "config"), "--state-dir", str(world.folder / "state"),
+             "--log-format", "json"],
+            stderr=subprocess.PIPE, text=True,
+        )
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stderr:
+            record = json.loads(line)
+            if record.get("level") == "ERROR":
+                print(line, end="")
+            if record.get("message") == "delivery reconciled":
+                with self.changed:
+                    self.done.setdefault(record["commit"].rsplit(":", 1)[1], set()).add(record["object"])
+                    self.changed.notify_all()
+
+    def wait(self, commit, count):
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(self.done.get(commit, ())) >= count, timeout=600):
+                raise SystemExit(f"{len(self.done.get(commit, ()))} of {count} after ten minutes")
+
+    def resident(self):
+        """Now and at most, in MB."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release-static/fluxops")
+    parser.add_argument("--deliveries", type=int, default=100)
+    arguments = parser.parse_args()
+    count = arguments.deliveries
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(pathlib.Path(folder), count)
+        print(f"{count} Deliveries of 4 objects, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+        begin = time.perf_counter()
+        commit = world.commit("Install")
+        fluxops = Fluxops(arguments.binary, world)
+        try:
+            fluxops.wait(commit, count)
+            print(f"first install: {time.perf_counter() - begin:.2f} s")
+            for what, indexes, version in [("one", [count // 2], "2"), ("one", [0], "3"), ("all", range(count), "4")]:
+                time.sleep(3)
+                world.write(indexes, version)
+                begin = time.perf_counter()
+                commit = world.commit(f"Change {what}")
+                fluxops.wait(commit, len(indexes))
+                print(f"a commit that changes {what}: {time.perf_counter() - begin:.2f} s")
+            now, most = fluxops.resident()
+            print(f"resident memory: {now:.0f} MB now, {most:.0f} MB at most")
+        finally:
+            fluxops.process.terminate()
+            fluxops.process.wait()
+
+
+if __name__ == "__main__":
+    main()
