@@ -29,7 +29,8 @@ pub use dedup::MAX_REMEMBERED_FAILURES;
 pub use destination::{Destination, InvalidDestination, Room, SecretUrl, Token};
 pub use event::{
     Action, Change, Changes, ClusterObject, CommitFacts, CommitId, Event, Failure, Fingerprint,
-    InvalidCommitId, KeyKind, Listed, MAX_LISTED, ObjectFailure, Outcome, Retry, Signature, Step, Success,
+    InvalidCommitId, KeyKind, Listed, MAX_LISTED, ObjectFailure, Outcome, Retry, STALE, Signature, Step,
+    Success,
 };
 pub use outbox::{MAX_AGE, MAX_MESSAGES, OutboxError};
 pub use selection::{Interest, interest};

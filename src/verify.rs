@@ -2,6 +2,7 @@
 
 mod allowed;
 mod forge;
+mod freshness;
 mod history;
 mod merge;
 mod policy;
@@ -19,6 +20,7 @@ use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
 
 pub use allowed::{Allowed, Role};
 pub use forge::ForgeRefusal;
+pub use freshness::is_stale;
 pub use history::{Commits, HistoryError, MAX_HISTORY, all, since};
 pub use merge::{Contents, MAX_MERGED_FILE, MAX_MERGED_FILES, MAX_MERGED_FOLDERS, MergeError, merge};
 pub use policy::{Anchor, Materials, Policy, PolicyError, TrustMaterial, store};
@@ -74,6 +76,8 @@ pub struct CommitFacts {
     pub subject: Option<String>,
     /// Who wrote it, by the commit's own account.
     pub author: Option<String>,
+    /// When it was made, by its committer's account.
+    pub committed: Option<Timestamp>,
 }
 
 /// Why a revision is not trusted.
@@ -321,6 +325,7 @@ pub fn facts(revision: &Revision) -> CommitFacts {
         revision: revision.to_string(),
         subject: None,
         author: None,
+        committed: None,
     };
     let Ok(objects) = revision.objects() else {
         return unknown();
@@ -337,6 +342,7 @@ fn facts_of(revision: &Revision, commit: &Commit<'_>) -> CommitFacts {
         revision: revision.to_string(),
         subject: Some(commit.subject.clone()),
         author: Some(commit.author.name.clone().into_owned()),
+        committed: Some(commit.committer.time),
     }
 }
 

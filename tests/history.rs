@@ -234,3 +234,67 @@ fn the_forges_key_counts_for_its_clean_merges_alone() {
     let run = world.once().expect(1);
     world.assert_failed(&run, "gitsource/apps", "Revoked", "");
 }
+
+#[test]
+fn a_source_whose_newest_commit_is_too_old_is_stale_and_goes_on() {
+    let mut world = World::new();
+    world.source["spec"]["verify"] =
+        json!({"trustRef": {"kind": "ConfigMap", "name": "signers"}, "maxAge": "720h"});
+    world.write_version("v1");
+    world.repository.git(&["add", "-A"]);
+    let key = format!("user.signingkey={}", world.alice.private().display());
+    let commit = [
+        "-c",
+        "gpg.format=ssh",
+        "-c",
+        &key,
+        "commit",
+        "-q",
+        "-S",
+        "-m",
+        "Old",
+    ];
+    world.repository.git_at("2020-01-02T03:04:05Z", &commit);
+    world.once().expect(0);
+    assert_eq!(world.version().as_deref(), Some("v1"));
+    let conditions = || world.status("gitsource/apps")["status"]["conditions"].clone();
+    let all = conditions();
+    let stale = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|condition| condition["type"] == "Stale")
+        .unwrap()
+        .clone();
+    assert_eq!(stale["reason"], "MaxAgeExceeded");
+    assert!(
+        stale["message"]
+            .as_str()
+            .unwrap()
+            .contains("2020-01-02T03:04:05Z"),
+        "{stale}"
+    );
+    assert_eq!(world.ready("gitsource/apps")["status"], "True");
+    let get = Run::of(&[
+        "get",
+        "gitsource/apps",
+        "--config-state",
+        "--state-dir",
+        &world.state_dir(),
+    ]);
+    assert!(get.stdout.contains("stale: the newest commit"), "{}", get.stdout);
+    world.once().expect(0);
+    let alerts = |text: &str| {
+        world
+            .slack
+            .messages()
+            .iter()
+            .filter(|message| message.contains(text))
+            .count()
+    };
+    assert_eq!(alerts("for too long"), 1, "{:?}", world.slack.messages());
+    world.commit_good("v2");
+    world.once().expect(0);
+    assert!(!conditions().to_string().contains("Stale"));
+    assert_eq!(alerts("for too long"), 1);
+}

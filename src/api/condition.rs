@@ -11,6 +11,8 @@ pub enum ConditionType {
     Ready,
     /// The source's revision was verified.
     SourceVerified,
+    /// The source's newest commit is older than it may be; there only while it is.
+    Stale,
     /// What was applied is healthy.
     Healthy,
     /// Work is going on; there only while it is.

@@ -87,6 +87,10 @@ pub struct Verify {
     /// Whose key counts for merges that a forge makes. Not for the modes Tag and None.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forge: Option<Forge>,
+    /// How old the newest commit may be, by its committer's time. A source whose head is older is reported as stale, and
+    /// goes on; somebody may be holding back what is pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<GoDuration>,
     /// Whose commits are taken, of those that are signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedPeople>,
@@ -156,7 +160,7 @@ pub struct GitSourceStatus {
     /// The generation of the spec that this speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, `SourceVerified`, Reconciling, Stalled.
+    /// Ready, `SourceVerified`, Stale, Reconciling, Stalled.
     #[serde(default)]
     pub conditions: Conditions,
     /// The last verified revision, as `main@sha1:<id>`.

@@ -130,6 +130,14 @@ fn row(object: &Json, wide: Option<GetFormat>) -> Vec<String> {
             .unwrap_or("-")
             .to_owned()
     };
+    let stale = conditions.and_then(|list| {
+        list.iter()
+            .find(|condition| condition.get("type") == Some(&"Stale".into()))
+    });
+    let message = match stale.and_then(|stale| stale.get("message")?.as_str()) {
+        Some(stale) => format!("stale: {stale}; {}", of_ready("message")),
+        None => of_ready("message"),
+    };
     // Forty digits three times in a row leave no room for what the row is about.
     let shown = |text: String| match wide {
         Some(_) => text,
@@ -146,7 +154,7 @@ fn row(object: &Json, wide: Option<GetFormat>) -> Vec<String> {
         of_ready("status"),
         shown(revision),
         text("/status/signer/identity"),
-        shown(of_ready("message")),
+        shown(message),
     ];
     if wide.is_some() {
         row.push(text("/status/signer/fingerprint"));

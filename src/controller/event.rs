@@ -6,6 +6,7 @@ use super::report::Reporter;
 use crate::api::{API_VERSION, ConditionStatus, ConditionType, Conditions};
 use crate::cluster::{Actor, Resource, Scope};
 use crate::name::{ObjectName, ObjectRef};
+use crate::notify::STALE;
 use crate::store::Store;
 
 /// The longest note of a Kubernetes Event, in bytes (`events.k8s.io/v1`).
@@ -30,7 +31,7 @@ impl EventType {
 }
 
 impl Reporter {
-    /// Writes an Event when Ready turned, or turned bad for another reason.
+    /// Writes an Event when Ready turned, or turned bad for another reason, and when a source became stale.
     pub(super) async fn transition(
         &self,
         name: &ObjectName,
@@ -38,6 +39,11 @@ impl Reporter {
         before: &Conditions,
         after: &Conditions,
     ) {
+        if let (None, Some(stale)) = (before.get(ConditionType::Stale), after.get(ConditionType::Stale)) {
+            tracing::warn!(object = %name, "{}", stale.message);
+            self.event(name, uid, EventType::Warning, STALE, &stale.message)
+                .await;
+        }
         let Some(ready) = after.get(ConditionType::Ready) else {
             return;
         };

@@ -123,10 +123,17 @@ impl Reporter {
             Ok(revision) => (
                 commit_facts(revision.commit(), url),
                 Some(signature(revision.verification())),
-                notify::Outcome::Succeeded(notify::Success {
-                    changes: Changes::default(),
-                    duration: run.took,
-                }),
+                match status.conditions.get(ConditionType::Stale) {
+                    Some(stale) => notify::Outcome::Failed(told(
+                        &Failure::stale(&stale.message),
+                        status.revision.as_deref(),
+                        run.next,
+                    )),
+                    None => notify::Outcome::Succeeded(notify::Success {
+                        changes: Changes::default(),
+                        duration: run.took,
+                    }),
+                },
             ),
             Err(failure) => (
                 failure

@@ -3,11 +3,16 @@
 use jiff::Timestamp;
 
 use super::{DeliveryDefinition, SourceDefinition};
-use crate::api::{ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy};
+use crate::api::{
+    ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy, Verify,
+};
 use crate::notify::Step;
 use crate::reconcile::{Delivered, Failure};
 use crate::store::{Deletion, Unreadable};
-use crate::verify::{Verification, VerifiedRevision};
+use crate::verify::{CommitFacts, Verification, VerifiedRevision, is_stale};
+
+/// The reason of the condition Stale.
+const MAX_AGE_EXCEEDED: &str = "MaxAgeExceeded";
 
 /// The status of a source. While a new revision is refused, the last verified one stays in it.
 pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
@@ -44,6 +49,16 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
             set(ConditionType::SourceVerified, verified, reason, &signed);
             status.revision = Some(revision.name().to_owned());
             status.signer = revision.verification().signer_status();
+            match stale(&source.spec.verify, revision.commit(), now) {
+                Some(message) => {
+                    let type_ = ConditionType::Stale;
+                    let holds = ConditionStatus::True;
+                    status
+                        .conditions
+                        .set(type_, holds, MAX_AGE_EXCEEDED, &message, source.generation, now);
+                }
+                None => status.conditions.remove(ConditionType::Stale),
+            }
         }
         Err(failure) => {
             set(
@@ -63,6 +78,15 @@ pub(super) fn source_status<R: AsRef<VerifiedRevision>>(
         }
     }
     status
+}
+
+/// What is said of a source whose newest commit is older than it may be. It is the same at each reconcile.
+fn stale(verify: &Verify, commit: &CommitFacts, now: Timestamp) -> Option<String> {
+    let (max_age, committed) = (verify.max_age?, commit.committed?);
+    is_stale(committed, max_age.0, now).then(|| {
+        let committed = committed.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!("the newest commit was made at {committed}, longer ago than verify.maxAge ({max_age})")
+    })
 }
 
 /// The status of a Delivery. What was applied before stays in it until something else is.

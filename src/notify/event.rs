@@ -10,6 +10,8 @@ use super::forge::Link;
 use super::text::{Public, Reason};
 use crate::name::{Key, Kind, ObjectName, hex};
 
+/// The reason where nothing failed, but nothing new came for longer than it may.
+pub const STALE: &str = "Stale";
 /// The most entries of a [`Listed`] that are kept.
 pub const MAX_LISTED: usize = 50;
 

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::advice::{advice, state};
 use super::dedup::{News, PastFailure};
 use super::event::{
-    Action, Change, Changes, CommitFacts, Event, Failure, ObjectFailure, Outcome, Retry, Signature, Step,
-    Success,
+    Action, Change, Changes, CommitFacts, Event, Failure, ObjectFailure, Outcome, Retry, STALE, Signature,
+    Step, Success,
 };
 use super::rich::Rich;
 use super::text::{Public, shorten};
@@ -101,7 +101,7 @@ fn failed(event: &Event, failure: &Failure) -> Message {
     let named = failure.objects.first();
     Message {
         mood: Mood::Alarm,
-        headline: headline("🔴", event, &failure_words(event, failure.step)),
+        headline: headline("🔴", event, &failure_words(event, failure)),
         facts,
         sentence: (!failure.message.is_empty()).then(|| cut(failure.message.as_str(), MAX_MESSAGE_CHARS)),
         objects: (!failure.objects.is_empty()).then(|| Objects {
@@ -165,10 +165,11 @@ fn headline(mark: &str, event: &Event, what: &str) -> String {
     one_line(&format!("{mark} {}{on}: {what}", cut(&event.object.key.name, 63)))
 }
 
-fn failure_words(event: &Event, step: Step) -> String {
+fn failure_words(event: &Event, failure: &Failure) -> String {
     let commit = event.commit.as_ref().map(|commit| commit.id.short());
     let the_commit = commit.unwrap_or("the commit");
-    match (step, event.object.kind) {
+    match (failure.step, event.object.kind) {
+        _ if failure.reason.as_str() == STALE => format!("nothing new since {the_commit} for too long"),
         (Step::Configure, kind) => format!("the {kind} can not be used as it is written"),
         (Step::Fetch, _) => "can not be fetched".to_owned(),
         (Step::Verify, _) => format!("{the_commit} refused, its signature is not trusted"),

@@ -7,7 +7,7 @@ use crate::audit::AuditError;
 use crate::cluster::{ClusterError, Sensitivity};
 use crate::files::{FilesError, KeyError};
 use crate::name;
-use crate::notify::Step;
+use crate::notify::{STALE, Step};
 use crate::plan::{ObjectFailure, PlanError};
 use crate::render::RenderError;
 use crate::source::{FetchError, InvalidCredentials};
@@ -56,6 +56,16 @@ impl Failure {
     pub(super) fn late(step: Step) -> Self {
         let message = "failed to finish in time; raise spec.timeout if that is how long it takes".to_owned();
         Self::said(step, "Timeout", message, Remedy::Retry)
+    }
+
+    /// Nothing failed, but nothing new came for longer than it may; for those who are told of failures.
+    pub(crate) fn stale(message: &str) -> Self {
+        let advice = "Nothing was refused, and what is applied stays. Push something and see whether it arrives: if not, \
+            somebody holds it back between the repository and fluxops";
+        Self {
+            advice: Some(advice.to_owned()),
+            ..Self::said(Step::Fetch, STALE, message.to_owned(), Remedy::Retry)
+        }
     }
 
     /// The work ended abnormally, which is a defect of fluxops.

@@ -153,6 +153,16 @@ impl Repository {
             .envs(SETTINGS))
     }
 
+    /// The same at another time, in seconds or as RFC 3339, by the author's and the committer's account.
+    pub(crate) fn git_at(&self, time: &str, arguments: &[&str]) -> String {
+        run(Command::new("git")
+            .args(arguments)
+            .current_dir(&self.path)
+            .envs(SETTINGS)
+            .env("GIT_AUTHOR_DATE", time)
+            .env("GIT_COMMITTER_DATE", time))
+    }
+
     pub(crate) fn write(&self, path: &str, content: &str) {
         let file = self.path.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
