@@ -4,6 +4,7 @@
 //! were written for this one request, and a reply never becomes part of an error without passing through
 //! [`Refusal`], which keeps the server's words apart from what may be shown.
 
+mod connection;
 mod error;
 mod retry;
 
@@ -194,11 +195,9 @@ impl Cluster {
 
     /// New connections, as somebody.
     pub fn session(&self, actor: Actor) -> Result<Session, ClusterError> {
-        let mut config = kube::Config::clone(&self.config);
-        // kube's own retries outlast the timeout of a request, and then nobody knows what the server said.
-        config.default_retry = false;
+        let config = kube::Config::clone(&self.config);
         Ok(Session {
-            client: kube::Client::try_from(config).map_err(ClusterError::client)?,
+            client: connection::client(config).map_err(ClusterError::client)?,
             actor,
             resources: Mutex::default(),
         })
