@@ -13,7 +13,7 @@ use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Directive, Key, NAMESPACE_LABEL, ObjectRef, label_value};
-use crate::observe::{CONCURRENCY, State, Target, look_again};
+use crate::observe::{CONCURRENCY, Imprint, LeftObject, State, Target, look_again};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 
 /// How long `CustomResourceDefinitions` and Namespaces of a commit may take to be usable, as in Flux.
@@ -32,6 +32,8 @@ pub struct Applied {
     pub failures: Vec<ObjectFailure>,
     /// Everything of ours that is in the cluster now, as far as is known.
     pub inventory: Vec<InventoryEntry>,
+    /// How the objects were left that are as they should be.
+    pub left: Vec<LeftObject>,
 }
 
 /// One object and what was done to it.
@@ -57,6 +59,7 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
         changes: Vec::new(),
         failures: Vec::new(),
         present: BTreeSet::new(),
+        left: Vec::new(),
     };
     let kept = former.iter().filter(|object| prune.contains(object));
     work.present.extend(kept.cloned());
@@ -80,6 +83,7 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
         changes,
         failures,
         present,
+        left,
         ..
     } = work;
     let inventory = present.iter().map(ObjectRef::to_inventory_entry).collect();
@@ -88,6 +92,7 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
         changes,
         failures,
         inventory,
+        left,
     }
 }
 
@@ -97,6 +102,7 @@ struct Work<'a> {
     changes: Vec<Change>,
     failures: Vec<ObjectFailure>,
     present: BTreeSet<ObjectRef>,
+    left: Vec<LeftObject>,
 }
 
 impl Work<'_> {
@@ -142,8 +148,9 @@ impl Work<'_> {
             let object = target.manifest.object().clone();
             match outcome {
                 Ok(None) => self.keep(&object, former),
-                Ok(Some(action)) => {
+                Ok(Some((action, left))) => {
                     self.present.insert(object.clone());
+                    self.left.extend(left);
                     if action != Action::None && needs_establishing(&object) {
                         established.push(object.clone());
                     }
@@ -229,12 +236,17 @@ enum Pruned {
     NotOurs,
 }
 
-async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<Action>, ClusterError>) {
+/// Does to an object what is to be done, and says what that was and how it is left; nothing for what is left alone.
+async fn apply_one(
+    session: &Session,
+    target: Target,
+) -> (Target, Result<Option<(Action, Option<LeftObject>)>, ClusterError>) {
     let Some(wanted) = action(&target.state) else {
         return (target, Ok(None));
     };
     if wanted == Action::None {
-        return (target, Ok(Some(Action::None)));
+        let left = target.left();
+        return (target, Ok(Some((Action::None, left))));
     }
     let Some(resource) = &target.resource else {
         return (target, Err(ClusterError::Unaddressable));
@@ -245,7 +257,15 @@ async fn apply_one(session: &Session, target: Target) -> (Target, Result<Option<
         .await;
     // What looked as if it might differ may turn out to be the same.
     let unchanged = |now: &Metadata| target.version.as_ref() == Some(&now.resource_version);
-    let outcome = outcome.map(|now| Some(if unchanged(&now) { Action::None } else { wanted }));
+    let outcome = outcome.map(|now| {
+        let action = if unchanged(&now) { Action::None } else { wanted };
+        let left = LeftObject {
+            object: target.manifest.object().clone(),
+            resource: resource.clone(),
+            imprint: Some(Imprint::of(&now)),
+        };
+        Some((action, Some(left)))
+    });
     (target, outcome)
 }
 

@@ -7,6 +7,7 @@
 mod connection;
 mod error;
 mod retry;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 pub use error::{Cause, ClusterError, Refusal, Sensitivity};
+pub use watch::{Place, Sight};
 
 use crate::name::{FIELD_MANAGER, Key, ObjectRef};
 
@@ -55,12 +57,21 @@ pub struct Cluster {
 }
 
 /// As whom requests are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
     /// As the user of the kubeconfig, or the pod's own service account.
     Itself,
     /// As a service account that is impersonated.
     ServiceAccount(Key),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Itself => formatter.write_str("fluxops itself"),
+            Self::ServiceAccount(key) => write!(formatter, "the service account {key}"),
+        }
+    }
 }
 
 /// Connections to the API server. When it is dropped they are closed, and the buffers that carried secrets are
@@ -214,6 +225,11 @@ fn current_context(options: &ClusterOptions) -> Option<String> {
 }
 
 impl Session {
+    /// As whom its requests are made.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// How the kind of an object is addressed; nothing if the server does not know it.
     pub async fn resource(&self, object: &ObjectRef) -> Result<Option<Resource>, ClusterError> {
         let api_version = object.api_version();

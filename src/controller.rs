@@ -2,8 +2,11 @@
 //!
 //! One loop serves both homes. It owns all state; reconciles run beside it and hand back what they found.
 
+mod drift;
 mod event;
+mod fights;
 mod finish;
+mod lookout;
 mod message;
 mod notice;
 mod once;
@@ -27,13 +30,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
-use crate::name::{Key, Kind, ObjectName};
+use crate::name::{Key, Kind, ObjectName, ObjectRef};
 use crate::notify::Notifications;
 use crate::operations::{HEARTBEAT, Health};
 use crate::reconcile::{Context, Trigger};
 use crate::store::{Definition, Definitions, InvalidDefinition, Store};
 use crate::verify::VerifiedRevision;
 
+pub use drift::DEBOUNCE;
+use fights::Fights;
+pub use fights::{FIGHT_REPAIRS, FIGHT_WINDOW, FIRST_TRUCE};
+pub use lookout::MAX_WATCHES;
+use lookout::look_out;
 pub use notice::REFERENCE_POLL;
 use notice::notice;
 pub use once::FLUSH_TIMEOUT;
@@ -64,6 +72,9 @@ pub struct Controller {
     taken: BTreeMap<Key, Taken>,
     /// The Deliveries whose status says more than is published.
     unpublished: BTreeSet<Key>,
+    /// What was seen to drift and is not asked for yet.
+    drifted: BTreeMap<Key, BTreeSet<ObjectRef>>,
+    fights: Fights,
     running: JoinSet<Finished>,
     /// Which task works on which object, so that one that panics is known by name.
     tasks: HashMap<task::Id, (ObjectName, task::AbortHandle)>,
@@ -89,6 +100,8 @@ impl Controller {
             schedule: Schedule::default(),
             taken: BTreeMap::new(),
             unpublished: BTreeSet::new(),
+            drifted: BTreeMap::new(),
+            fights: Fights::default(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
         }
@@ -110,6 +123,8 @@ impl Controller {
             async move { notifications.run(stop).await }
         });
         let mut referenced = notice(&self.context, stop.clone());
+        let mut unwatched = look_out(&self.context, stop.clone());
+        let context = Arc::clone(&self.context);
         loop {
             self.start_due();
             // Only a single run prints them.
@@ -127,6 +142,8 @@ impl Controller {
                 Some(finished) = self.running.join_next_with_id() => self.finish(finished).await,
                 Some(change) = changes.recv() => self.take(change).await,
                 Some(names) = referenced.recv() => self.take_referenced(names).await,
+                drifted = context.left.drifted() => self.take_drifted(drifted),
+                Some(unwatched) = unwatched.recv() => self.take_unwatched(unwatched).await,
                 () = std::future::ready(()), if self.has_moved_and_time() => self.publish_moved().await,
                 () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
                 () = tokio::time::sleep_until(heartbeat) => {}

@@ -3,6 +3,9 @@
 //! A server-side apply that is a dry run answers with metadata; its `managedFields` are those of the live object
 //! exactly when the apply would change nothing. Neither request brings back what an object holds.
 
+mod left;
+mod ownership;
+
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -12,6 +15,9 @@ use serde_json::Value as Json;
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Resource, Scope, Session};
 use crate::name::{Directive, FIELD_MANAGER, ObjectRef};
 use crate::render::{Manifest, Rendered};
+
+pub use left::{Left, LeftObject, Writing};
+pub use ownership::{Departure, Drifted, Imprint, MAX_NAMED_FIELDS};
 
 /// How many objects are asked for at a time.
 pub const CONCURRENCY: usize = 8;
@@ -28,6 +34,24 @@ pub(crate) struct Target {
     pub(crate) state: State,
     /// The live object's resource version, where it is there.
     pub(crate) version: Option<String>,
+    /// What the live object bears of us.
+    pub(crate) imprint: Option<Imprint>,
+}
+
+impl Target {
+    /// How the object is left if nothing is done to it; nothing where it is not ours to look after.
+    pub(crate) fn left(&self) -> Option<LeftObject> {
+        let imprint = match &self.state {
+            State::Same | State::Fresh | State::Different(_) => self.imprint,
+            State::Missing => None,
+            _ => return None,
+        };
+        Some(LeftObject {
+            object: self.manifest.object().clone(),
+            resource: self.resource.clone()?,
+            imprint,
+        })
+    }
 }
 
 /// What the cluster says of an object.
@@ -37,8 +61,10 @@ pub(crate) enum State {
     Missing,
     /// Applying it would change nothing.
     Same,
-    /// Applying it would change it, or it changed too lately to know.
-    Different,
+    /// Applying it would change it.
+    Different(Departure),
+    /// It was applied so lately that a change since then might not show.
+    Fresh,
     /// Its kind or its namespace comes with this revision; it is looked at after that is there.
     Waiting,
     /// It is there and the user asked to leave it.
@@ -181,6 +207,7 @@ async fn look(
         manifest,
         resource,
         state,
+        imprint: live.as_ref().map(Imprint::of),
         version: live.map(|live| live.resource_version),
     })
 }
@@ -221,8 +248,11 @@ async fn state(
     };
     let state = match &live {
         None => State::Missing,
-        Some(live) if live.managed_fields == wanted.managed_fields && !is_fresh(live, now) => State::Same,
-        Some(_) => State::Different,
+        Some(live) if live.managed_fields != wanted.managed_fields => {
+            State::Different(Departure::between(live, &wanted))
+        }
+        Some(live) if is_fresh(live, now) => State::Fresh,
+        Some(_) => State::Same,
     };
     Ok((state, live))
 }

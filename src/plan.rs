@@ -6,7 +6,7 @@ use std::fmt;
 use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, RecordedAction};
 use crate::name::ObjectRef;
-use crate::observe::{Observed, State, Target};
+use crate::observe::{Departure, Drifted, LeftObject, Observed, State, Target};
 
 /// What is about to be done, stage by stage. It is not a permission to do it: that is an
 /// [`Intended`](crate::audit::Intended).
@@ -161,7 +161,9 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
             format!("the namespace {namespace:?} does not exist; add it to the source or create it"),
             Remedy::Retry,
         ),
-        State::Missing | State::Same | State::Different | State::Waiting | State::Left => return None,
+        State::Missing | State::Same | State::Different(_) | State::Fresh | State::Waiting | State::Left => {
+            return None;
+        }
     };
     Some(ObjectFailure {
         object,
@@ -175,7 +177,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
 pub(crate) fn action(state: &State) -> Option<Action> {
     match state {
         State::Missing | State::Waiting => Some(Action::Create),
-        State::Different => Some(Action::Configure),
+        State::Different(_) | State::Fresh => Some(Action::Configure),
         State::Same => Some(Action::None),
         State::Left | State::Refused(_) | State::UnknownKind | State::NoNamespace(_) => None,
     }
@@ -258,6 +260,27 @@ impl Plan {
         all.into_iter().map(ObjectRef::to_inventory_entry).collect()
     }
 
+    /// The objects that are not as they are wanted. Where the same was applied before, somebody else made them so.
+    pub fn departures(&self) -> Vec<Drifted> {
+        let departure = |target: &Target| {
+            let departure = match &target.state {
+                State::Missing => Departure::Gone,
+                State::Different(departure) => departure.clone(),
+                _ => return None,
+            };
+            Some(Drifted {
+                object: target.manifest.object().clone(),
+                departure,
+            })
+        };
+        self.stages.iter().flatten().filter_map(departure).collect()
+    }
+
+    /// How the objects are left if it is not carried out.
+    pub fn left(&self) -> Vec<LeftObject> {
+        self.stages.iter().flatten().filter_map(Target::left).collect()
+    }
+
     /// How many objects it speaks of.
     pub fn len(&self) -> usize {
         self.stages.iter().map(Vec::len).sum::<usize>() + self.prune.len()
@@ -328,6 +351,7 @@ mod tests {
             resource: None,
             state,
             version: None,
+            imprint: None,
         }
     }
 

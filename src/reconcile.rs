@@ -13,17 +13,17 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::api::{DeliverySpec, DeliveryStatus, InventoryEntry, Remedy};
+use crate::api::{ConditionType, DeliverySpec, DeliveryStatus, DriftMode, InventoryEntry, Remedy};
 use crate::apply::{self, Change};
 pub use crate::audit::Trigger;
 use crate::audit::{AuditLog, Event, Subject};
-use crate::cluster::{Actor, Cluster};
+use crate::cluster::{Actor, Cluster, Session};
 use crate::files::{Files, Keys, Reads};
 use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
-use crate::observe::observe;
+use crate::observe::{Drifted, Left, LeftObject, observe};
 use crate::operations::Metrics;
-use crate::plan::{EmptySource, Prune, plan};
+use crate::plan::{EmptySource, ObjectFailure, Plan, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
 use crate::store::{Definition, Status, Store};
 use crate::verify::VerifiedRevision;
@@ -53,6 +53,8 @@ pub struct Context {
     pub default_service_account: Option<Name>,
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
+    /// How runs left their objects, for the watches of them.
+    pub left: Left,
 }
 
 /// What became of a Delivery.
@@ -65,6 +67,20 @@ pub struct Delivered {
     pub inventory: Option<Vec<InventoryEntry>>,
     /// What it was made of; absent when it failed.
     pub inputs: Option<Inputs>,
+    /// What was found changed although no commit and nobody of ours asked for it.
+    pub drift: Drift,
+}
+
+/// What somebody else made of the objects of a Delivery.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Drift {
+    /// Nothing that was seen.
+    #[default]
+    None,
+    /// These were not as they should be, and are again.
+    Corrected(Vec<Drifted>),
+    /// These are not as they should be, and stay so: `spec.drift` is `Detect`.
+    Detected(Vec<Drifted>),
 }
 
 /// Applies a Delivery's folder of a verified revision.
@@ -79,6 +95,7 @@ pub async fn reconcile_delivery(
         changes: Vec::new(),
         inventory: None,
         inputs: None,
+        drift: Drift::None,
     };
     context.store.forget_references(&delivery_name(&delivery.key));
     let deadline = Instant::now() + delivery_timeout(&delivery.spec);
@@ -90,7 +107,7 @@ pub async fn reconcile_delivery(
                 context,
                 subject,
                 &failure,
-                delivery.status.conditions.get(crate::api::ConditionType::Ready),
+                delivery.status.conditions.get(ConditionType::Ready),
             );
         }
         delivered.result = Err(failure);
@@ -114,12 +131,21 @@ async fn run(
         .await
         .map_err(|_| Failure::late(Step::Render))??;
     delivered.inputs = Some(Inputs::new(spec.clone(), reads));
+    let mode = spec.drift.unwrap_or_default();
+    let is_settled = is_settled(delivery, revision, trigger);
+    if mode == DriftMode::Ignore {
+        context.left.forget(key);
+        if is_settled {
+            return Ok(());
+        }
+    }
 
     let session = context
         .cluster
         .session(actor(context, key, spec)?)
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
+    let writing = context.left.begin(key);
     let observed = tokio::time::timeout_at(deadline, observe(&session, rendered, Timestamp::now()))
         .await
         .map_err(|_| Failure::late(Step::Plan))?
@@ -131,35 +157,24 @@ async fn run(
         EmptySource::Refused
     };
     let plan = plan(observed, &former, prune, empty)?;
-
-    // What is about to be made is in the inventory before it is in the cluster: if this process dies in between,
-    // nothing is there that nobody knows of.
-    let writes = !plan.is_empty();
-    let expected = plan.expected_inventory();
-    if expected != former {
-        keep_inventory(context, key, status, &expected).await?;
-    }
-    delivered.inventory = Some(expected.clone());
-    if writes {
-        let intended = context
-            .audit
-            .record(plan, subject(key, revision, trigger), Timestamp::now())?;
-        let applied = apply::apply(&session, intended, key).await;
-        let records = applied.to_records();
-        let apply::Applied {
-            intent,
-            changes,
-            failures,
-            inventory,
-        } = applied;
-        context.audit.complete(intent, records, Timestamp::now())?;
-        delivered.changes = changes;
-        if inventory != expected {
-            keep_inventory(context, key, status, &inventory).await?;
+    let drifted = if is_settled { plan.departures() } else { Vec::new() };
+    if mode == DriftMode::Detect && !drifted.is_empty() {
+        writing.record(session.actor(), plan.left());
+        delivered.inventory = Some(former);
+        delivered.drift = Drift::Detected(drifted);
+    } else {
+        let subject = subject(key, revision, trigger);
+        let (left, failures) =
+            carry_out(context, delivery, &session, plan, &former, subject, delivered).await?;
+        match mode {
+            DriftMode::Ignore => drop(writing),
+            DriftMode::Correct | DriftMode::Detect => writing.record(session.actor(), left),
         }
-        delivered.inventory = Some(inventory);
         if !failures.is_empty() {
             return Err(Failure::objects(Step::Apply, failures));
+        }
+        if !drifted.is_empty() {
+            delivered.drift = Drift::Corrected(drifted);
         }
     }
     if spec.wait {
@@ -169,6 +184,65 @@ async fn run(
             .map_err(|failures| Failure::objects(Step::Health, failures))?;
     }
     Ok(())
+}
+
+/// Does what was planned. How the objects are left comes back, and which could not be done; the others are as they
+/// should be all the same.
+async fn carry_out(
+    context: &Context,
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    session: &Session,
+    plan: Plan,
+    former: &[InventoryEntry],
+    subject: Subject,
+    delivered: &mut Delivered,
+) -> Result<(Vec<LeftObject>, Vec<ObjectFailure>), Failure> {
+    let Definition { key, status, .. } = delivery;
+    // What is about to be made is in the inventory before it is in the cluster: if this process dies in between,
+    // nothing is there that nobody knows of.
+    let expected = plan.expected_inventory();
+    if expected != former {
+        keep_inventory(context, key, status, &expected).await?;
+    }
+    delivered.inventory = Some(expected.clone());
+    if plan.is_empty() {
+        return Ok((plan.left(), Vec::new()));
+    }
+    let intended = context.audit.record(plan, subject, Timestamp::now())?;
+    let applied = apply::apply(session, intended, key).await;
+    let records = applied.to_records();
+    let apply::Applied {
+        intent,
+        changes,
+        failures,
+        inventory,
+        left,
+    } = applied;
+    context.audit.complete(intent, records, Timestamp::now())?;
+    delivered.changes = changes;
+    if inventory != expected {
+        keep_inventory(context, key, status, &inventory).await?;
+    }
+    delivered.inventory = Some(inventory);
+    Ok((left, failures))
+}
+
+/// Whether the same revision of the same spec was applied before and nothing of ours asks for it again: what is other
+/// than it was then was made so by somebody else. A person who asks for a reconcile wants it applied.
+fn is_settled(
+    delivery: &Definition<DeliverySpec, DeliveryStatus>,
+    revision: &VerifiedRevision,
+    trigger: Trigger,
+) -> bool {
+    let status = &delivery.status;
+    let is_asked_for = !matches!(
+        trigger,
+        Trigger::Start | Trigger::Interval | Trigger::Revision | Trigger::Drift
+    );
+    !is_asked_for
+        && status.conditions.holds(ConditionType::Ready)
+        && status.observed_generation == delivery.generation
+        && status.last_applied_revision.as_deref() == Some(revision.name())
 }
 
 /// Opens and renders; in a thread of its own, since it reads from disk and does the work of ciphers.

@@ -19,6 +19,8 @@ pub enum ConditionType {
     Reconciling,
     /// No progress without a change by the user; there only while it is so.
     Stalled,
+    /// Something that was applied is not as it was, and stays so; there only while that is known.
+    Drifted,
 }
 
 /// Whether it holds.

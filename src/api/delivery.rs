@@ -89,6 +89,9 @@ pub struct DeliverySpec {
     /// Whether a source without any object may prune everything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
+    /// What becomes of objects that somebody else changes between commits; they are corrected when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftMode>,
     /// No apply while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -149,6 +152,18 @@ pub enum DeletionPolicy {
     Delete,
     /// They stay.
     Orphan,
+}
+
+/// What becomes of objects that somebody else changes or deletes while no commit asks for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftMode {
+    /// They are made again as the commit says, as soon as it is seen.
+    #[default]
+    Correct,
+    /// They stay, and it is said which and who changed them. The next commit, or `fluxops reconcile`, corrects them.
+    Detect,
+    /// Nobody looks.
+    Ignore,
 }
 
 /// Who signed a revision.

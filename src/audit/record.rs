@@ -55,6 +55,8 @@ pub enum Trigger {
     Change,
     /// Somebody asked.
     Request,
+    /// A watch saw that something it applied is no longer as it was.
+    Drift,
     /// It is being deleted.
     Deletion,
 }
@@ -214,6 +216,7 @@ impl Trigger {
             Self::Revision => "revision",
             Self::Change => "change",
             Self::Request => "request",
+            Self::Drift => "drift",
             Self::Deletion => "deletion",
         }
     }

@@ -18,6 +18,7 @@ use crate::controller::{Controller, Line, Outcome, Reach, list, watch};
 use crate::files::Keys;
 use crate::name::{Name, NamespaceName};
 use crate::notify::Notifications;
+use crate::observe::Left;
 use crate::operations::{Health, Metrics, serve};
 use crate::reconcile::Context;
 use crate::store::{Definitions, Folder, InCluster, Store};
@@ -121,6 +122,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         age_keys,
         default_service_account,
         metrics: Arc::clone(&metrics),
+        left: Left::default(),
     });
     let health = Arc::new(Health::new(Instant::now()));
     let controller = Controller::new(context, notifications, Arc::clone(&health), definitions);

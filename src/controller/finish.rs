@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task;
 use tokio::time::Instant;
 
+use super::drift::DriftNews;
 use super::order::{depends_on, source_of};
 use super::report::Run;
 use super::unchanged::Taken;
@@ -122,10 +123,13 @@ impl Controller {
             Err(_) => !self.revisions.contains_key(&name.key),
         };
         let next = self.next_try(name, ending, interval, interval);
-        let status = self
-            .reporter
-            .source(&ran, &Run { trigger, took, next }, &result)
-            .await;
+        let run = Run {
+            trigger,
+            took,
+            next,
+            drift: DriftNews::Unknown,
+        };
+        let status = self.reporter.source(&ran, &run, &result).await;
         if let Some(current) = self.definitions.sources.get_mut(&name.key) {
             current.status = status;
         }
@@ -171,7 +175,13 @@ impl Controller {
             None => self.forget_inputs(&name.key),
         }
         self.unpublished.remove(&name.key);
-        let run = Run { trigger, took, next };
+        let drift = self.drift_news(&ran, &delivered);
+        let run = Run {
+            trigger,
+            took,
+            next,
+            drift,
+        };
         let status = self
             .reporter
             .delivery(&ran, &run, revision.as_deref(), &delivered, url)
@@ -186,6 +196,7 @@ impl Controller {
             self.wake_dependents(&name.key);
         }
         self.again(name, ending, next);
+        self.wake_drifted(&name.key);
     }
 
     async fn finish_deletion(
@@ -225,6 +236,7 @@ impl Controller {
             trigger,
             took: Duration::ZERO,
             next: LONGEST_RETRY,
+            drift: DriftNews::Unknown,
         };
         let delivered = not_delivered(failure);
         let status = self

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::drift::DriftNews;
 use super::event::EventType;
 use super::message::{changes, commit_facts, signature, told};
 use super::status::{delivery_status, invalid_conditions, source_status, unreadable_spec};
@@ -63,6 +64,8 @@ pub(super) struct Run {
     pub(super) took: Duration,
     /// How long until the next.
     pub(super) next: Duration,
+    /// What it found changed by others; of sources nothing.
+    pub(super) drift: DriftNews,
 }
 
 /// Tells what came of reconciles.
@@ -173,13 +176,9 @@ impl Reporter {
             kind: Kind::Delivery,
             key: delivery.key.clone(),
         };
-        let status = delivery_status(
-            delivery,
-            revision,
-            delivered,
-            self.context.audit.head(),
-            Timestamp::now(),
-        );
+        let now = Timestamp::now();
+        let mut status = delivery_status(delivery, revision, delivered, self.context.audit.head(), now);
+        run.drift.show(&mut status.conditions, delivery.generation, now);
         let counts = Counts::of(delivered);
         self.measure(&name, run, &delivered.result);
         for (action, count) in [
@@ -206,17 +205,18 @@ impl Reporter {
             &status.conditions,
         )
         .await;
+        self.drift(&name, delivery, &run.drift).await;
         if status != delivery.status {
             self.publish(&name, Status::Delivery(&status)).await;
         }
-        let outcome = match &delivered.result {
-            Ok(()) => notify::Outcome::Succeeded(notify::Success {
+        let outcome = match (&delivered.result, &run.drift) {
+            (Ok(()), DriftNews::Standing(failure)) | (Err(failure), _) => {
+                notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref(), run.next))
+            }
+            (Ok(()), _) => notify::Outcome::Succeeded(notify::Success {
                 changes: changes(delivered),
                 duration: run.took,
             }),
-            Err(failure) => {
-                notify::Outcome::Failed(told(failure, status.last_applied_revision.as_deref(), run.next))
-            }
         };
         // Waiting for something else is not worth waking anybody: that something has its own message.
         let waits =
@@ -227,9 +227,9 @@ impl Reporter {
             self.tell(&name, &delivery.labels, commit, signature, outcome)
                 .await;
         }
-        let message = match &delivered.result {
-            Ok(()) => counts.to_string(),
-            Err(failure) => failure.message.clone(),
+        let message = match (&delivered.result, &run.drift) {
+            (Ok(()), DriftNews::Standing(failure)) | (Err(failure), _) => failure.message.clone(),
+            (Ok(()), _) => counts.to_string(),
         };
         let applied = status.last_applied_revision.clone();
         self.line(&name, applied, revision, Outcome::of(&delivered.result), message);

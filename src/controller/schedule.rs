@@ -66,6 +66,11 @@ impl Schedule {
         Some((name.clone(), entry.trigger))
     }
 
+    /// Whether an object is being worked on.
+    pub(super) fn is_running(&self, name: &ObjectName) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.running)
+    }
+
     /// When something is due next; nothing while nothing is asked for.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.entries

@@ -7,7 +7,7 @@ use crate::api::{
     ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy, Verify,
 };
 use crate::notify::Step;
-use crate::reconcile::{Delivered, Failure};
+use crate::reconcile::{Delivered, Drift, Failure};
 use crate::store::{Deletion, Unreadable};
 use crate::verify::{CommitFacts, Verification, VerifiedRevision, is_stale};
 
@@ -161,6 +161,7 @@ pub(super) fn moved_status(
         changes: Vec::new(),
         inventory: None,
         inputs: None,
+        drift: Drift::None,
     };
     delivery_status(delivery, Some(revision), &nothing_done, audit_head, now)
 }

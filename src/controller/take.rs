@@ -41,7 +41,12 @@ impl Controller {
                     tracing::warn!(error = %crate::chain(&error), "the messages of a notifier could not be dropped");
                 }
             }
-            Kind::Delivery => self.forget_inputs(&name.key),
+            Kind::Delivery => {
+                self.forget_inputs(&name.key);
+                self.fights.forget(&name.key);
+                self.drifted.remove(&name.key);
+                self.context.left.forget(&name.key);
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::DeletionPolicy;
 use crate::name::{Key, ObjectName};
 use crate::reconcile::{
-    Context, Delivered, Failure, Sourced, Trigger, account, leave_behind, prune_all, reconcile_delivery,
+    Context, Delivered, Drift, Failure, Sourced, Trigger, account, leave_behind, prune_all,
+    reconcile_delivery,
 };
 use crate::store::{Deletion, Finalizer, Status, Store};
 use crate::verify::VerifiedRevision;
@@ -146,5 +147,6 @@ pub(super) fn not_delivered(failure: Failure) -> Delivered {
         changes: Vec::new(),
         inventory: None,
         inputs: None,
+        drift: Drift::None,
     }
 }
