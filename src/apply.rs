@@ -208,7 +208,7 @@ impl Work<'_> {
                 }
             }
         }
-        self.session.forget_resources().await;
+        self.session.forget_resources();
     }
 
     /// Deletes an object that left the source, if it is there, ours, and not protected.

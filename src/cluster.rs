@@ -5,6 +5,7 @@
 //! [`Refusal`], which keeps the server's words apart from what may be shown.
 
 mod connection;
+mod discovery;
 mod error;
 mod retry;
 mod watch;
@@ -20,10 +21,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use discovery::{Discovery, ResourceList};
 pub use error::{Cause, ClusterError, Refusal, Sensitivity};
 pub use watch::{Place, Sight};
 
@@ -54,6 +55,7 @@ pub struct ClusterOptions {
 pub struct Cluster {
     config: Arc<kube::Config>,
     name: Arc<str>,
+    discovery: Discovery,
 }
 
 /// As whom requests are made.
@@ -79,7 +81,7 @@ impl std::fmt::Display for Actor {
 pub struct Session {
     client: kube::Client,
     actor: Actor,
-    resources: Mutex<HashMap<String, Arc<ResourceList>>>,
+    discovery: Discovery,
 }
 
 /// How a kind is addressed.
@@ -136,18 +138,6 @@ struct Answer {
     body: Zeroizing<Vec<u8>>,
 }
 
-#[derive(Deserialize, Default)]
-struct ResourceList {
-    resources: Vec<ResourceEntry>,
-}
-
-#[derive(Deserialize)]
-struct ResourceEntry {
-    name: String,
-    kind: String,
-    namespaced: bool,
-}
-
 #[derive(Deserialize)]
 struct MetadataReply {
     metadata: Metadata,
@@ -177,6 +167,7 @@ impl Cluster {
         Ok(Self {
             config: Arc::new(config),
             name,
+            discovery: Discovery::default(),
         })
     }
 
@@ -210,7 +201,7 @@ impl Cluster {
         Ok(Session {
             client: connection::client(config).map_err(ClusterError::client)?,
             actor,
-            resources: Mutex::default(),
+            discovery: self.discovery.clone(),
         })
     }
 }
@@ -233,34 +224,24 @@ impl Session {
     /// How the kind of an object is addressed; nothing if the server does not know it.
     pub async fn resource(&self, object: &ObjectRef) -> Result<Option<Resource>, ClusterError> {
         let api_version = object.api_version();
-        let known = self.resources.lock().await.get(&api_version).cloned();
-        let list = if let Some(list) = known {
-            list
-        } else {
-            let path = group_path(&api_version);
-            let reply: Option<ResourceList> = absent_as_none(self.get(&path, JSON).await)?;
-            let Some(list) = reply else { return Ok(None) };
-            let list = Arc::new(list);
-            self.resources.lock().await.insert(api_version, Arc::clone(&list));
-            list
+        let now = std::time::Instant::now();
+        if let Some(known) = self.discovery.get(&api_version, now)
+            && let Some(resource) = known.find(&object.kind)
+        {
+            return Ok(Some(resource));
+        }
+        let reply: Option<ResourceList> = absent_as_none(self.get(&group_path(&api_version), JSON).await)?;
+        let Some(list) = reply.map(Arc::new) else {
+            return Ok(None);
         };
-        let entry = list
-            .resources
-            .iter()
-            .find(|entry| entry.kind == object.kind && !entry.name.contains('/'));
-        Ok(entry.map(|entry| Resource {
-            plural: entry.name.clone(),
-            scope: if entry.namespaced {
-                Scope::Namespaced
-            } else {
-                Scope::Cluster
-            },
-        }))
+        let resource = list.find(&object.kind);
+        self.discovery.keep(api_version, list, now);
+        Ok(resource)
     }
 
     /// Forgets which kinds there are, after `CustomResourceDefinitions` were applied.
-    pub async fn forget_resources(&self) {
-        self.resources.lock().await.clear();
+    pub fn forget_resources(&self) {
+        self.discovery.forget();
     }
 
     /// What the server has under this name, without its content.
