@@ -103,6 +103,11 @@ impl Reporter {
         };
         let status = source_status(source, result, Timestamp::now());
         self.measure(&name, run, result);
+        if let Ok(revision) = result
+            && let Some(committed) = revision.commit().committed
+        {
+            self.context.metrics.verified(&name, committed);
+        }
         match result {
             Ok(revision) => tracing::info!(
                 object = %name, trigger = run.trigger.as_str(), revision = revision.name(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -22,6 +23,7 @@ pub struct Metrics {
     registry: Registry,
     durations: Family<Reconcile, Histogram>,
     ready: Family<Object, Gauge>,
+    commit_times: Family<Object, Gauge>,
     changes: Family<Change, Counter>,
     moved: Counter,
 }
@@ -60,6 +62,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("fluxops");
         let durations = Family::<Reconcile, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
         let (ready, changes, moved) = (Family::default(), Family::default(), Counter::default());
+        let commit_times = Family::default();
         registry.register(
             "build",
             "The version that runs",
@@ -76,6 +79,12 @@ impl Default for Metrics {
             "Whether an object is Ready: 1 or 0",
             Family::clone(&ready),
         );
+        registry.register_with_unit(
+            "source_commit_timestamp",
+            "When the verified commit of a source was made, since 1970, by its committer's account",
+            Unit::Seconds,
+            Family::clone(&commit_times),
+        );
         registry.register(
             "objects_changed",
             "Objects in the cluster that were created, configured or deleted",
@@ -90,6 +99,7 @@ impl Default for Metrics {
             registry,
             durations,
             ready,
+            commit_times,
             changes,
             moved,
         }
@@ -123,6 +133,12 @@ impl Metrics {
         self.ready.get_or_create(&Object::of(name)).set(ready);
     }
 
+    /// A source has this commit, made at this time.
+    pub fn verified(&self, source: &ObjectName, committed: Timestamp) {
+        let seconds = committed.as_second();
+        self.commit_times.get_or_create(&Object::of(source)).set(seconds);
+    }
+
     /// So many objects were created, configured or deleted.
     pub fn changed(&self, action: &'static str, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -137,6 +153,7 @@ impl Metrics {
     /// An object is gone.
     pub fn forget(&self, name: &ObjectName) {
         self.ready.remove(&Object::of(name));
+        self.commit_times.remove(&Object::of(name));
     }
 
     /// All of it as text.
@@ -161,12 +178,14 @@ mod tests {
         };
         metrics.reconciled(&web, "revision", Ended::Failed, Duration::from_millis(20));
         metrics.changed("create", 3);
+        metrics.verified(&web, Timestamp::from_second(1_700_000_000).unwrap());
         metrics.moved();
         let text = metrics.to_text().unwrap();
         for line in [
             r#"fluxops_object_ready{kind="Delivery",namespace="shop",name="web"} 0"#,
             r#"fluxops_reconcile_duration_seconds_count{kind="Delivery",trigger="revision",outcome="failed"} 1"#,
             r#"fluxops_objects_changed_total{action="create"} 3"#,
+            r#"fluxops_source_commit_timestamp_seconds{kind="Delivery",namespace="shop",name="web"} 1700000000"#,
             "fluxops_deliveries_moved_total 1",
             "# EOF",
         ] {
