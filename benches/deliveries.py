@@ -36,7 +36,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80}]}
+spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: ServiceAccount
