@@ -1,5 +1,8 @@
 //! Step 6: what changed. It takes an [`Intended`], so whatever is done here is on record already.
 
+mod error;
+mod recreate;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,10 +14,12 @@ use tokio::time::Instant;
 
 use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
-use crate::cluster::{ApplyMode, ClusterError, Metadata, Sensitivity, Session};
+use crate::cluster::{ApplyMode, ClusterError, Metadata, Resource, Seen, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Directive, Key, NAMESPACE_LABEL, ObjectRef, label_value};
-use crate::observe::{CONCURRENCY, Imprint, LeftObject, State, Target, look_again};
+use crate::observe::{CONCURRENCY, Imprint, LeftObject, State, Target, Treatment};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
+use error::ApplyError;
+pub use recreate::{DELETION_TIMEOUT, MAX_LOOKS};
 
 /// How long `CustomResourceDefinitions` and Namespaces of a commit may take to be usable, as in Flux.
 pub const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);
@@ -52,9 +57,11 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
         stages,
         prune,
         inventory: former,
+        treatment,
     } = plan;
     let mut work = Work {
         session,
+        treatment,
         owner,
         changes: Vec::new(),
         failures: Vec::new(),
@@ -98,6 +105,7 @@ pub async fn apply(session: &Session, intended: Intended, owner: &Key) -> Applie
 
 struct Work<'a> {
     session: &'a Session,
+    treatment: Treatment,
     owner: &'a Key,
     changes: Vec<Change>,
     failures: Vec<ObjectFailure>,
@@ -110,14 +118,17 @@ impl Work<'_> {
     async fn run_stage(&mut self, targets: Vec<Target>, former: &[ObjectRef]) {
         let mut ready = Vec::with_capacity(targets.len());
         let mut waited = Vec::new();
-        for target in targets {
+        for mut target in targets {
             let object = target.manifest.object().clone();
             let looked = match target.state {
-                State::Waiting => look_again(self.session, target, Timestamp::now()).await,
-                _ => Ok(target),
+                State::Waiting => {
+                    let now = Timestamp::now();
+                    target.look_again(self.session, &self.treatment, now).await
+                }
+                _ => Ok(()),
             };
             match looked {
-                Ok(target) => match failure(&target).or_else(|| still_waiting(&target)) {
+                Ok(()) => match failure(&target).or_else(|| still_waiting(&target)) {
                     Some(failure) => waited.push(failure),
                     None => ready.push(target),
                 },
@@ -137,9 +148,12 @@ impl Work<'_> {
             self.failures.append(&mut waited);
             return;
         }
-        let session = self.session;
+        let (session, treatment) = (self.session, &self.treatment);
         let outcomes: Vec<_> = stream::iter(ready)
-            .map(|target| apply_one(session, target))
+            .map(async |mut target| {
+                let outcome = apply_one(session, treatment, &mut target).await;
+                (target, outcome)
+            })
             .buffered(CONCURRENCY)
             .collect()
             .await;
@@ -157,13 +171,18 @@ impl Work<'_> {
                     self.changes.push(Change { object, action });
                 }
                 Err(error) => {
-                    // The request may have been carried out though its answer was lost.
-                    if error.is_transient() {
+                    if error.is_uncertain() {
                         self.present.insert(object.clone());
                     }
+                    if error.is_after_deletion() {
+                        self.changes.push(Change {
+                            object: object.clone(),
+                            action: Action::Delete,
+                        });
+                    }
                     self.keep(&object, former);
-                    self.failures
-                        .push(failed(object, &error, target.manifest.sensitivity()));
+                    let sensitivity = target.manifest.sensitivity();
+                    self.failures.push(error.into_failure(object, sensitivity));
                 }
             }
         }
@@ -239,34 +258,35 @@ enum Pruned {
 /// Does to an object what is to be done, and says what that was and how it is left; nothing for what is left alone.
 async fn apply_one(
     session: &Session,
-    target: Target,
-) -> (Target, Result<Option<(Action, Option<LeftObject>)>, ClusterError>) {
-    let Some(wanted) = action(&target.state) else {
-        return (target, Ok(None));
+    treatment: &Treatment,
+    target: &mut Target,
+) -> Result<Option<(Action, Option<LeftObject>)>, ApplyError> {
+    let former = target.live.as_ref().map(|live| live.version.clone());
+    let (done, now) = match action(&target.state) {
+        None => return Ok(None),
+        Some(Action::None) => return Ok(Some((Action::None, target.left()))),
+        Some(Action::Recreate) => recreate::recreate(session, treatment, target).await?,
+        Some(wanted) => {
+            let resource = target.resource.as_ref().ok_or(ClusterError::Unaddressable)?;
+            (wanted, persist(session, target, resource).await?)
+        }
     };
-    if wanted == Action::None {
-        let left = target.left();
-        return (target, Ok(Some((Action::None, left))));
-    }
-    let Some(resource) = &target.resource else {
-        return (target, Err(ClusterError::Unaddressable));
-    };
-    let body = manifest_yaml::to_json_exposed(target.manifest.body());
-    let outcome = session
-        .apply(target.manifest.object(), resource, body, ApplyMode::Persist)
-        .await;
+    let resource = target.resource.clone().ok_or(ClusterError::Unaddressable)?;
     // What looked as if it might differ may turn out to be the same.
-    let unchanged = |now: &Metadata| target.version.as_ref() == Some(&now.resource_version);
-    let outcome = outcome.map(|now| {
-        let action = if unchanged(&now) { Action::None } else { wanted };
-        let left = LeftObject {
-            object: target.manifest.object().clone(),
-            resource: resource.clone(),
-            imprint: Some(Imprint::of(&now)),
-        };
-        Some((action, Some(left)))
-    });
-    (target, outcome)
+    let is_unchanged = former.as_ref() == Some(&now.resource_version);
+    let left = LeftObject {
+        object: target.manifest.object().clone(),
+        resource,
+        imprint: Some(Imprint::of(&now)),
+    };
+    Ok(Some((if is_unchanged { Action::None } else { done }, Some(left))))
+}
+
+async fn persist(session: &Session, target: &Target, resource: &Resource) -> Result<Metadata, ClusterError> {
+    let body = manifest_yaml::to_json_exposed(target.manifest.body());
+    session
+        .apply(target.manifest.object(), resource, body, ApplyMode::Persist)
+        .await
 }
 
 async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result<Pruned, ClusterError> {
@@ -288,7 +308,10 @@ async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result
     if !ours || disabled(Directive::Prune) || disabled(Directive::Reconcile) {
         return Ok(Pruned::NotOurs);
     }
-    match session.delete(object, &resource, &live.uid).await {
+    match session
+        .delete(object, &resource, Seen::Object { uid: &live.uid })
+        .await
+    {
         // Somebody made a new object of that name in between: that one is not ours.
         Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::CONFLICT => {
             Ok(Pruned::NotOurs)

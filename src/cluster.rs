@@ -7,8 +7,10 @@
 mod connection;
 mod discovery;
 mod error;
+mod refusal;
 mod retry;
 mod watch;
+mod wording;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +27,10 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use discovery::{Discovery, ResourceList};
-pub use error::{Cause, ClusterError, Refusal, Sensitivity};
+pub use error::ClusterError;
+pub use refusal::{Cause, Refusal, Sensitivity};
 pub use watch::{Place, Sight};
+pub use wording::Wording;
 
 use crate::name::{FIELD_MANAGER, Key, ObjectRef};
 
@@ -111,6 +115,23 @@ pub enum ApplyMode {
     Persist,
 }
 
+/// What has to be as it was seen for an object to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// The object, whatever became of it.
+    Object {
+        /// Its identity over its life.
+        uid: &'a str,
+    },
+    /// The object in one state.
+    State {
+        /// Its identity over its life.
+        uid: &'a str,
+        /// Its resource version.
+        version: &'a str,
+    },
+}
+
 /// What a server says of an object without saying what is in it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -129,6 +150,8 @@ pub struct Metadata {
     pub managed_fields: Json,
     /// When its deletion was asked for.
     pub deletion_timestamp: Option<String>,
+    /// Who has to agree before it goes.
+    pub finalizers: Vec<String>,
 }
 
 /// What came back, whatever it says.
@@ -280,18 +303,22 @@ impl Session {
         Ok(reply.metadata)
     }
 
-    /// Deletes an object if it still is the one that was seen.
+    /// Deletes an object if it still is what was seen; 409 if it is not.
     pub async fn delete(
         &self,
         object: &ObjectRef,
         resource: &Resource,
-        uid: &str,
+        seen: Seen<'_>,
     ) -> Result<(), ClusterError> {
+        let preconditions = match seen {
+            Seen::Object { uid } => serde_json::json!({ "uid": uid }),
+            Seen::State { uid, version } => serde_json::json!({ "uid": uid, "resourceVersion": version }),
+        };
         let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": uid},
+            "preconditions": preconditions,
         });
         let request = Request::builder()
             .method(Method::DELETE)

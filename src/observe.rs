@@ -3,21 +3,26 @@
 //! A server-side apply that is a dry run answers with metadata; its `managedFields` are those of the live object
 //! exactly when the apply would change nothing. Neither request brings back what an object holds.
 
+mod immutable;
 mod left;
 mod ownership;
+mod treatment;
 
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
-use crate::cluster::{ApplyMode, ClusterError, Metadata, Resource, Scope, Session};
+use crate::cluster::{ApplyMode, ClusterError, Metadata, Refusal, Resource, Scope, Session};
 use crate::name::{Directive, FIELD_MANAGER, ObjectRef};
 use crate::render::{Manifest, Rendered};
 
+pub use immutable::{Consent, immutable_fields};
 pub use left::{Left, LeftObject, Writing};
 pub use ownership::{Departure, Drifted, Imprint, MAX_NAMED_FIELDS};
+pub use treatment::{Force, Treatment};
 
 /// How many objects are asked for at a time.
 pub const CONCURRENCY: usize = 8;
@@ -25,6 +30,7 @@ pub const CONCURRENCY: usize = 8;
 /// The objects of a revision, each with what the cluster says of it.
 pub struct Observed {
     pub(crate) targets: Vec<Target>,
+    pub(crate) treatment: Treatment,
 }
 
 /// An object as it should be, how it is addressed, and what the cluster says of it.
@@ -32,17 +38,37 @@ pub(crate) struct Target {
     pub(crate) manifest: Manifest,
     pub(crate) resource: Option<Resource>,
     pub(crate) state: State,
-    /// The live object's resource version, where it is there.
-    pub(crate) version: Option<String>,
-    /// What the live object bears of us.
-    pub(crate) imprint: Option<Imprint>,
+    /// What is there, where it was asked for and is there.
+    pub(crate) live: Option<Live>,
+}
+
+/// An object that is there.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) uid: String,
+    /// Its resource version.
+    pub(crate) version: String,
+    /// What it bears of us.
+    pub(crate) imprint: Imprint,
+}
+
+impl Live {
+    fn of(metadata: Metadata) -> Self {
+        Self {
+            imprint: Imprint::of(&metadata),
+            uid: metadata.uid,
+            version: metadata.resource_version,
+        }
+    }
 }
 
 impl Target {
     /// How the object is left if nothing is done to it; nothing where it is not ours to look after.
     pub(crate) fn left(&self) -> Option<LeftObject> {
         let imprint = match &self.state {
-            State::Same | State::Fresh | State::Different(_) => self.imprint,
+            State::Same | State::Fresh | State::Different(_) | State::Immutable(_) => {
+                self.live.as_ref().map(|live| live.imprint)
+            }
             State::Missing => None,
             _ => return None,
         };
@@ -51,6 +77,19 @@ impl Target {
             resource: self.resource.clone()?,
             imprint,
         })
+    }
+
+    /// Looks at it again, after what it waited for was applied, or before it is made anew.
+    pub(crate) async fn look_again(
+        &mut self,
+        session: &Session,
+        treatment: &Treatment,
+        now: Timestamp,
+    ) -> Result<(), ClusterError> {
+        if self.resource.is_none() {
+            self.resource = session.resource(self.manifest.object()).await?;
+        }
+        self.look(session, treatment, &Coming::default(), now).await
     }
 }
 
@@ -63,6 +102,17 @@ pub(crate) enum State {
     Same,
     /// Applying it would change it.
     Different(Departure),
+    /// It differs in fields that cannot be changed, and may be deleted and made anew.
+    Immutable(Departure),
+    /// It differs in fields that cannot be changed, and nobody whose word it takes asked for it to be made anew.
+    Unforced {
+        /// What the API server says.
+        refusal: Refusal,
+        /// Whose word it takes.
+        consent: Consent,
+    },
+    /// It differs in fields that cannot be changed, and the API server would not want it anew.
+    Irreplaceable(ClusterError),
     /// It was applied so lately that a change since then might not show.
     Fresh,
     /// Its kind or its namespace comes with this revision; it is looked at after that is there.
@@ -81,6 +131,7 @@ pub(crate) enum State {
 pub async fn observe(
     session: &Session,
     rendered: Rendered,
+    treatment: Treatment,
     now: Timestamp,
 ) -> Result<Observed, ClusterError> {
     let (mut manifests, target_namespace) = rendered.into_parts();
@@ -91,27 +142,14 @@ pub async fn observe(
         addressed.push(placed(manifest, resource, &coming, target_namespace.as_deref()));
     }
     let targets = stream::iter(addressed)
-        .map(|(manifest, resource)| look(session, manifest, resource, &coming, now))
+        .map(async |mut target| {
+            target.look(session, &treatment, &coming, now).await?;
+            Ok(target)
+        })
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
-    Ok(Observed { targets })
-}
-
-/// Looks at one object again, after what it waited for was applied.
-pub(crate) async fn look_again(
-    session: &Session,
-    target: Target,
-    now: Timestamp,
-) -> Result<Target, ClusterError> {
-    let Target {
-        manifest, resource, ..
-    } = target;
-    let resource = match resource {
-        Some(resource) => Some(resource),
-        None => session.resource(manifest.object()).await?,
-    };
-    look(session, manifest, resource, &Coming::default(), now).await
+    Ok(Observed { targets, treatment })
 }
 
 /// What this revision brings that others of its objects need.
@@ -166,7 +204,7 @@ fn placed(
     resource: Option<Resource>,
     coming: &Coming,
     target_namespace: Option<&str>,
-) -> (Manifest, Option<Resource>) {
+) -> Target {
     let scope = resource
         .as_ref()
         .map(|resource| resource.scope)
@@ -183,78 +221,130 @@ fn placed(
         Some(Scope::Cluster) => manifest.set_namespace(None),
         None => {}
     }
-    (manifest, resource)
-}
-
-async fn look(
-    session: &Session,
-    manifest: Manifest,
-    resource: Option<Resource>,
-    coming: &Coming,
-    now: Timestamp,
-) -> Result<Target, ClusterError> {
-    let (state, live) = match &resource {
-        None if coming.scope(manifest.object()).is_some() => (State::Waiting, None),
-        None => (State::UnknownKind, None),
-        Some(resource) => match state(session, &manifest, resource, coming, now).await {
-            Ok(seen) => seen,
-            // The server being away is no verdict on the object.
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => (State::Refused(error), None),
-        },
-    };
-    Ok(Target {
+    Target {
         manifest,
         resource,
-        state,
-        imprint: live.as_ref().map(Imprint::of),
-        version: live.map(|live| live.resource_version),
-    })
+        state: State::Waiting,
+        live: None,
+    }
 }
 
-async fn state(
-    session: &Session,
-    manifest: &Manifest,
-    resource: &Resource,
-    coming: &Coming,
-    now: Timestamp,
-) -> Result<(State, Option<Metadata>), ClusterError> {
-    let object = manifest.object();
-    let says = |directive: Directive, value: &str| directive.says(value, |key| manifest.annotation(key));
-    if says(Directive::Reconcile, "disabled") || says(Directive::Ssa, "ignore") {
-        return Ok((State::Left, None));
+impl Target {
+    async fn look(
+        &mut self,
+        session: &Session,
+        treatment: &Treatment,
+        coming: &Coming,
+        now: Timestamp,
+    ) -> Result<(), ClusterError> {
+        let (state, live) = match &self.resource {
+            None if coming.scope(self.manifest.object()).is_some() => (State::Waiting, None),
+            None => (State::UnknownKind, None),
+            Some(resource) => {
+                let look = Look {
+                    session,
+                    manifest: &self.manifest,
+                    resource,
+                    treatment,
+                };
+                match look.state(coming, now).await {
+                    Ok(seen) => seen,
+                    // The server being away is no verdict on the object.
+                    Err(error) if error.is_transient() => return Err(error),
+                    Err(error) => (State::Refused(error), None),
+                }
+            }
+        };
+        self.state = state;
+        self.live = live.map(Live::of);
+        Ok(())
     }
-    let live = session.metadata(object, resource).await?;
-    if live.is_some() && says(Directive::Ssa, "ifnotpresent") {
-        return Ok((State::Left, live));
+}
+
+/// A look at one object.
+struct Look<'a> {
+    session: &'a Session,
+    manifest: &'a Manifest,
+    resource: &'a Resource,
+    treatment: &'a Treatment,
+}
+
+impl Look<'_> {
+    async fn state(
+        &self,
+        coming: &Coming,
+        now: Timestamp,
+    ) -> Result<(State, Option<Metadata>), ClusterError> {
+        let object = self.manifest.object();
+        if self.says(Directive::Reconcile, "disabled") || self.says(Directive::Ssa, "ignore") {
+            return Ok((State::Left, None));
+        }
+        let live = self.session.metadata(object, self.resource).await?;
+        if live.is_some() && self.says(Directive::Ssa, "ifnotpresent") {
+            return Ok((State::Left, live));
+        }
+        let body = manifest_yaml::to_json_exposed(self.manifest.body());
+        let dry_run = self.session.apply(object, self.resource, body, ApplyMode::DryRun);
+        let state = match (dry_run.await, &live) {
+            (Ok(_), None) => State::Missing,
+            (Ok(wanted), Some(live)) if live.managed_fields != wanted.managed_fields => {
+                State::Different(Departure::between(live, &wanted))
+            }
+            (Ok(_), Some(live)) if is_fresh(live, now) => State::Fresh,
+            (Ok(_), Some(_)) => State::Same,
+            (Err(ClusterError::Refused(refusal)), _) if refusal.status() == StatusCode::NOT_FOUND => {
+                // A 404 for an apply, which creates what is missing, is about the namespace.
+                return Ok((without_namespace(object, coming), None));
+            }
+            (Err(ClusterError::Refused(refusal)), Some(live)) => self.refused(refusal, live).await?,
+            (Err(error), _) => return Err(error),
+        };
+        Ok((state, live))
     }
-    let body = manifest_yaml::to_json_exposed(manifest.body());
-    let wanted = match session.apply(object, resource, body, ApplyMode::DryRun).await {
-        Ok(wanted) => wanted,
-        Err(ClusterError::Refused(refusal)) if refusal.status() == http::StatusCode::NOT_FOUND => {
-            // A 404 for an apply, which creates what is missing, is about the namespace.
-            let namespace = object.namespace.clone().unwrap_or_default();
-            let comes = coming.namespaces.contains(&namespace);
-            return Ok((
-                if comes {
-                    State::Waiting
-                } else {
-                    State::NoNamespace(namespace)
-                },
-                None,
-            ));
+
+    /// What it means that an object that is there cannot be changed as it should be.
+    async fn refused(&self, refusal: Refusal, live: &Metadata) -> Result<State, ClusterError> {
+        let Some(consent) = immutable::consent(self.manifest.object(), &refusal, live) else {
+            return Ok(State::Refused(ClusterError::Refused(refusal)));
+        };
+        let is_asked_for = self.says(Directive::Force, "enabled")
+            || (consent == Consent::Delivery && self.treatment.force == Force::Everything);
+        if !is_asked_for {
+            return Ok(State::Unforced { refusal, consent });
         }
-        Err(error) => return Err(error),
-    };
-    let state = match &live {
-        None => State::Missing,
-        Some(live) if live.managed_fields != wanted.managed_fields => {
-            State::Different(Departure::between(live, &wanted))
+        match self.rehearse(live).await {
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => Ok(State::Irreplaceable(error)),
+            Ok(()) => Ok(State::Immutable(Departure::refused(&refusal))),
         }
-        Some(live) if is_fresh(live, now) => State::Fresh,
-        Some(_) => State::Same,
-    };
-    Ok((state, live))
+    }
+
+    /// Asks whether the object could be made if it were not there, by making it under another name in a dry run. What
+    /// the server would refuse to make must not be deleted first.
+    async fn rehearse(&self, live: &Metadata) -> Result<(), ClusterError> {
+        if !immutable::can_be_rehearsed(self.manifest.object()) {
+            return Ok(());
+        }
+        let manifest = self.manifest.renamed(&format!("fluxops-{}", live.uid));
+        let body = manifest_yaml::to_json_exposed(manifest.body());
+        let dry_run = self
+            .session
+            .apply(manifest.object(), self.resource, body, ApplyMode::DryRun);
+        dry_run.await.map(drop)
+    }
+
+    fn says(&self, directive: Directive, value: &str) -> bool {
+        directive.says(value, |key| self.manifest.annotation(key))
+    }
+}
+
+fn without_namespace(object: &ObjectRef, coming: &Coming) -> State {
+    let namespace = object.namespace.clone().unwrap_or_default();
+    if coming.namespaces.contains(&namespace) {
+        State::Waiting
+    } else {
+        State::NoNamespace(namespace)
+    }
 }
 
 /// Whether an object was applied so lately that a change since then would not show: the times have whole seconds.

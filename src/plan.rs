@@ -6,7 +6,7 @@ use std::fmt;
 use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, RecordedAction};
 use crate::name::ObjectRef;
-use crate::observe::{Departure, Drifted, LeftObject, Observed, State, Target};
+use crate::observe::{Consent, Departure, Drifted, LeftObject, Observed, State, Target, Treatment};
 
 /// What is about to be done, stage by stage. It is not a permission to do it: that is an
 /// [`Intended`](crate::audit::Intended).
@@ -21,6 +21,7 @@ pub struct Plan {
     pub(crate) stages: Vec<Vec<Target>>,
     pub(crate) prune: Vec<ObjectRef>,
     pub(crate) inventory: Vec<ObjectRef>,
+    pub(crate) treatment: Treatment,
 }
 
 /// Whether objects that left the source are deleted.
@@ -48,6 +49,8 @@ pub enum Action {
     Create,
     /// It is changed.
     Configure,
+    /// It is deleted and made anew, since it differs in a field that cannot be changed.
+    Recreate,
     /// It is as it should be.
     None,
     /// It is deleted.
@@ -135,6 +138,7 @@ pub fn plan(
         stages,
         prune: stale,
         inventory,
+        treatment: observed.treatment,
     })
 }
 
@@ -145,6 +149,28 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
         State::Refused(error) => (
             error.reason().to_owned(),
             error.describe(target.manifest.sensitivity()),
+            error.remedy(),
+        ),
+        State::Unforced { refusal, consent } => (
+            "ImmutableField".to_owned(),
+            format!(
+                "{}; {}",
+                refusal.describe(target.manifest.sensitivity()),
+                match consent {
+                    Consent::Delivery =>
+                        "with spec.force, or the annotation fluxops.dev/force: Enabled, it is deleted and made anew",
+                    Consent::Object =>
+                        "with the annotation fluxops.dev/force: Enabled it is deleted, with all that it holds, and made anew",
+                }
+            ),
+            Remedy::Change,
+        ),
+        State::Irreplaceable(error) => (
+            error.reason().to_owned(),
+            format!(
+                "it cannot be changed, and was not deleted, since it could not be made anew: {}",
+                error.describe(target.manifest.sensitivity())
+            ),
             error.remedy(),
         ),
         State::UnknownKind => (
@@ -161,9 +187,13 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
             format!("the namespace {namespace:?} does not exist; add it to the source or create it"),
             Remedy::Retry,
         ),
-        State::Missing | State::Same | State::Different(_) | State::Fresh | State::Waiting | State::Left => {
-            return None;
-        }
+        State::Missing
+        | State::Same
+        | State::Different(_)
+        | State::Immutable(_)
+        | State::Fresh
+        | State::Waiting
+        | State::Left => return None,
     };
     Some(ObjectFailure {
         object,
@@ -178,8 +208,14 @@ pub(crate) fn action(state: &State) -> Option<Action> {
     match state {
         State::Missing | State::Waiting => Some(Action::Create),
         State::Different(_) | State::Fresh => Some(Action::Configure),
+        State::Immutable(_) => Some(Action::Recreate),
         State::Same => Some(Action::None),
-        State::Left | State::Refused(_) | State::UnknownKind | State::NoNamespace(_) => None,
+        State::Left
+        | State::Unforced { .. }
+        | State::Irreplaceable(_)
+        | State::Refused(_)
+        | State::UnknownKind
+        | State::NoNamespace(_) => None,
     }
 }
 
@@ -265,7 +301,7 @@ impl Plan {
         let departure = |target: &Target| {
             let departure = match &target.state {
                 State::Missing => Departure::Gone,
-                State::Different(departure) => departure.clone(),
+                State::Different(departure) | State::Immutable(departure) => departure.clone(),
                 _ => return None,
             };
             Some(Drifted {
@@ -308,6 +344,7 @@ impl fmt::Display for Action {
         formatter.write_str(match self {
             Self::Create => "create",
             Self::Configure => "configure",
+            Self::Recreate => "recreate",
             Self::None => "none",
             Self::Delete => "delete",
         })
@@ -350,8 +387,7 @@ mod tests {
             manifest,
             resource: None,
             state,
-            version: None,
-            imprint: None,
+            live: None,
         }
     }
 
@@ -362,13 +398,15 @@ mod tests {
             .to_inventory_entry()
     }
 
+    fn observed(targets: Vec<Target>) -> Observed {
+        Observed {
+            targets,
+            treatment: Treatment::default(),
+        }
+    }
+
     fn planned(targets: Vec<Target>, inventory: &[InventoryEntry]) -> Result<Plan, PlanError> {
-        plan(
-            Observed { targets },
-            inventory,
-            Prune::Stale,
-            EmptySource::Refused,
-        )
+        plan(observed(targets), inventory, Prune::Stale, EmptySource::Refused)
     }
 
     #[test]
@@ -428,21 +466,9 @@ mod tests {
             planned(vec![], &inventory),
             Err(PlanError::WouldPruneEverything(1))
         ));
-        let meant = plan(
-            Observed { targets: vec![] },
-            &inventory,
-            Prune::Stale,
-            EmptySource::Allowed,
-        )
-        .unwrap();
+        let meant = plan(observed(vec![]), &inventory, Prune::Stale, EmptySource::Allowed).unwrap();
         assert_eq!(meant.prune.len(), 1);
-        let kept = plan(
-            Observed { targets: vec![] },
-            &inventory,
-            Prune::Nothing,
-            EmptySource::Refused,
-        )
-        .unwrap();
+        let kept = plan(observed(vec![]), &inventory, Prune::Nothing, EmptySource::Refused).unwrap();
         assert!(kept.is_empty());
     }
 
@@ -469,6 +495,20 @@ mod tests {
         )
         .unwrap();
         assert!(plan.is_empty() && plan.to_records().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_made_anew_in_its_place_and_counts_as_departed() {
+        let departure = Departure::Changed {
+            fields: vec!["spec.selector".to_owned()],
+            managers: BTreeSet::new(),
+        };
+        let targets = vec![target("Deployment", "web", State::Immutable(departure.clone()))];
+        let plan = planned(targets, &[entry("Deployment", "web")]).unwrap();
+        assert_eq!(plan.to_records()[0].action, RecordedAction::Recreate);
+        assert_eq!(plan.expected_inventory(), [entry("Deployment", "web")]);
+        assert_eq!(plan.departures()[0].departure, departure);
+        assert!(!plan.is_empty());
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use crate::cluster::{Actor, Cluster, Session};
 use crate::files::{Files, Keys, Reads};
 use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
-use crate::observe::{Drifted, Left, LeftObject, observe};
+use crate::observe::{Drifted, Left, LeftObject, Treatment, observe};
 use crate::operations::Metrics;
 use crate::plan::{EmptySource, ObjectFailure, Plan, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
@@ -146,10 +146,13 @@ async fn run(
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let writing = context.left.begin(key);
-    let observed = tokio::time::timeout_at(deadline, observe(&session, rendered, Timestamp::now()))
-        .await
-        .map_err(|_| Failure::late(Step::Plan))?
-        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let observed = tokio::time::timeout_at(
+        deadline,
+        observe(&session, rendered, Treatment::of(spec), Timestamp::now()),
+    )
+    .await
+    .map_err(|_| Failure::late(Step::Plan))?
+    .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let prune = if spec.prune { Prune::Stale } else { Prune::Nothing };
     let empty = if spec.allow_empty {
         EmptySource::Allowed
@@ -336,9 +339,14 @@ pub async fn prune_all(
         .cluster
         .session(actor(context, key, spec)?)
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
-    let nothing = observe(&session, Rendered::nothing(), Timestamp::now())
-        .await
-        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let nothing = observe(
+        &session,
+        Rendered::nothing(),
+        Treatment::of(spec),
+        Timestamp::now(),
+    )
+    .await
+    .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let plan = plan(nothing, &former, Prune::Stale, EmptySource::Allowed)?;
     let subject = Subject {
         object: delivery_name(key),

@@ -225,7 +225,7 @@ fn a_path_that_leaves_the_source() {
 
 #[test]
 fn an_immutable_field() {
-    refused("delivery/web", "Invalid", "db", |world| {
+    refused("delivery/web", "ImmutableField", "db", |world| {
         let with_type = format!(
             "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: {}\ntype: example.org/other\nstringData:\n  password: {}\n",
             world.namespace.name, world.marker

@@ -89,6 +89,10 @@ pub struct DeliverySpec {
     /// Whether a source without any object may prune everything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
+    /// Whether objects that differ in a field that cannot be changed are deleted and made anew. Those that hold data
+    /// have to ask for it themselves, by the annotation `fluxops.dev/force: Enabled`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// What becomes of objects that somebody else changes between commits; they are corrected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftMode>,

@@ -82,6 +82,8 @@ pub enum RecordedAction {
     Create,
     /// It is changed.
     Configure,
+    /// It is deleted and made anew, since it differs in a field that cannot be changed.
+    Recreate,
     /// It is deleted.
     Delete,
     /// It could not be done.
@@ -189,6 +191,7 @@ impl RecordedAction {
         match self {
             Self::Create => "create",
             Self::Configure => "configure",
+            Self::Recreate => "recreate",
             Self::Delete => "delete",
             Self::Failed => "failed",
         }
@@ -228,6 +231,7 @@ impl RecordedAction {
         match action {
             Action::Create => Some(Self::Create),
             Action::Configure => Some(Self::Configure),
+            Action::Recreate => Some(Self::Recreate),
             Action::Delete => Some(Self::Delete),
             Action::None => None,
         }

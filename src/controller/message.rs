@@ -81,6 +81,7 @@ pub(super) fn changes(delivered: &Delivered) -> Changes {
         let action = match change.action {
             Action::Create => notify::Action::Created,
             Action::Configure => notify::Action::Configured,
+            Action::Recreate => notify::Action::Recreated,
             Action::Delete => notify::Action::Deleted,
             Action::None => return None,
         };

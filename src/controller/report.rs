@@ -189,6 +189,7 @@ impl Reporter {
         for (action, count) in [
             ("create", counts.created),
             ("configure", counts.configured),
+            ("recreate", counts.recreated),
             ("delete", counts.deleted),
         ] {
             self.context.metrics.changed(action, count);
@@ -197,7 +198,8 @@ impl Reporter {
             Ok(()) => tracing::info!(
                 object = %name, trigger = run.trigger.as_str(), commit = revision.map(VerifiedRevision::name),
                 signer = revision.map(|revision| revision.verification().to_string()),
-                created = counts.created, configured = counts.configured, deleted = counts.deleted,
+                created = counts.created, configured = counts.configured,
+                recreated = counts.recreated, deleted = counts.deleted,
                 unchanged = counts.unchanged, duration_ms = milliseconds(run.took), outcome = "ready",
                 "delivery reconciled"
             ),
@@ -351,6 +353,7 @@ impl Reporter {
 struct Counts {
     created: usize,
     configured: usize,
+    recreated: usize,
     deleted: usize,
     unchanged: usize,
 }
@@ -364,17 +367,19 @@ impl Counts {
                 .filter(|change| change.action == action)
                 .count()
         };
-        let (created, configured, deleted) = (
+        let (created, configured, recreated, deleted) = (
             count(Action::Create),
             count(Action::Configure),
+            count(Action::Recreate),
             count(Action::Delete),
         );
         let there = delivered.inventory.as_ref().map_or(0, Vec::len);
         Self {
             created,
             configured,
+            recreated,
             deleted,
-            unchanged: there.saturating_sub(created + configured),
+            unchanged: there.saturating_sub(created + configured + recreated),
         }
     }
 }
@@ -384,13 +389,15 @@ impl std::fmt::Display for Counts {
         let Self {
             created,
             configured,
+            recreated,
             deleted,
             unchanged,
         } = self;
-        write!(
-            formatter,
-            "{created} created, {configured} configured, {deleted} deleted, {unchanged} unchanged"
-        )
+        write!(formatter, "{created} created, {configured} configured, ")?;
+        if *recreated > 0 {
+            write!(formatter, "{recreated} recreated, ")?;
+        }
+        write!(formatter, "{deleted} deleted, {unchanged} unchanged")
     }
 }
 
@@ -408,7 +415,7 @@ fn log_failure(
         commit = revision.map(VerifiedRevision::name).or(refused),
         signer = revision.map(|revision| revision.verification().to_string()),
         created = counts.map(|counts| counts.created), configured = counts.map(|counts| counts.configured),
-        deleted = counts.map(|counts| counts.deleted), duration_ms = milliseconds(run.took), outcome = "failed",
+        recreated = counts.map(|counts| counts.recreated), deleted = counts.map(|counts| counts.deleted), duration_ms = milliseconds(run.took), outcome = "failed",
         "{}", failure.message
     );
 }

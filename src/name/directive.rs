@@ -8,6 +8,8 @@ pub(crate) enum Directive {
     Ssa,
     /// `disabled` keeps it from being pruned.
     Prune,
+    /// `Enabled` has it deleted and made anew when it differs in a field that cannot be changed.
+    Force,
     /// `disabled` leaves it alone altogether.
     Reconcile,
     /// `disabled` keeps variables from being substituted in it.
@@ -19,6 +21,7 @@ impl Directive {
         match self {
             Self::Ssa => ["fluxops.dev/ssa", "kustomize.toolkit.fluxcd.io/ssa"],
             Self::Prune => ["fluxops.dev/prune", "kustomize.toolkit.fluxcd.io/prune"],
+            Self::Force => ["fluxops.dev/force", "kustomize.toolkit.fluxcd.io/force"],
             Self::Reconcile => ["fluxops.dev/reconcile", "kustomize.toolkit.fluxcd.io/reconcile"],
             Self::Substitute => ["fluxops.dev/substitute", "kustomize.toolkit.fluxcd.io/substitute"],
         }

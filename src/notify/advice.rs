@@ -6,7 +6,7 @@ use super::text::Public;
 use crate::name::{Key, Kind};
 
 /// What stands for the API server's refusal to change a field, for which it has no reason of its own.
-const IMMUTABLE: &str = "ImmutableField";
+const IMMUTABLE: &str = "UnknownImmutableField";
 
 /// The advice for a failure: the step's own, if it has some, or what generally helps with its step and reason.
 pub(super) fn advice(event: &Event, failure: &Failure) -> Rich {
@@ -146,7 +146,12 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
     let first = failure.objects.first().first();
     let word = match first {
         // It says `Invalid`, and these words.
-        Some(failed) if failed.message.as_str().contains("field is immutable") => IMMUTABLE,
+        Some(failed)
+            if failed.reason.as_str() == "Invalid"
+                && failed.message.as_str().contains("field is immutable") =>
+        {
+            IMMUTABLE
+        }
         Some(failed) => failed.reason.as_str(),
         None => failure.reason.as_str(),
     };
@@ -160,6 +165,12 @@ fn apply(event: &Event, failure: &Failure) -> Rich {
             namespace(event, first),
             event.object.key.namespace
         )),
+        "ImmutableField" => Rich::new(
+            "The field can not be changed on an object that is there. Take the change back, or have the object deleted \
+             and made anew, knowing what stops with it, by the annotation ",
+        )
+        .code("fluxops.dev/force: Enabled")
+        .text("."),
         IMMUTABLE => Rich::new(
             "The field can not be changed on an object that is there. Take the change back, or delete the object \
              yourself, knowing what stops with it; it is then made anew: ",
@@ -355,6 +366,7 @@ mod tests {
                 "spec.selector: Invalid value: field is immutable",
                 "`kubectl -n shop delete deployment/web`",
             ),
+            ("ImmutableField", "", "`fluxops.dev/force: Enabled`"),
             (
                 "Invalid",
                 "spec.replicas: must not be negative",

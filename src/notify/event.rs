@@ -276,6 +276,8 @@ pub enum Action {
     Created,
     /// It was there, and was changed.
     Configured,
+    /// It was there, could not be changed, and was deleted and made anew.
+    Recreated,
     /// It left Git, and was deleted.
     Deleted,
 }
@@ -296,6 +298,8 @@ pub struct Change {
 pub struct Changes {
     created: usize,
     configured: usize,
+    #[serde(default)]
+    recreated: usize,
     deleted: usize,
     listed: Listed<Change>,
 }
@@ -309,6 +313,11 @@ impl Changes {
     /// The number of objects that were changed.
     pub fn configured(&self) -> usize {
         self.configured
+    }
+
+    /// The number of objects that were deleted and made anew.
+    pub fn recreated(&self) -> usize {
+        self.recreated
     }
 
     /// The number of objects that were deleted.
@@ -329,18 +338,20 @@ impl Changes {
 
 impl FromIterator<Change> for Changes {
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
-        let (mut created, mut configured, mut deleted) = (0, 0, 0);
+        let (mut created, mut configured, mut recreated, mut deleted) = (0, 0, 0, 0);
         let listed = changes
             .into_iter()
             .inspect(|change| match change.action {
                 Action::Created => created += 1,
                 Action::Configured => configured += 1,
+                Action::Recreated => recreated += 1,
                 Action::Deleted => deleted += 1,
             })
             .collect();
         Self {
             created,
             configured,
+            recreated,
             deleted,
             listed,
         }

@@ -257,6 +257,7 @@ fn change(change: &Change) -> Rich {
     let did = match change.action {
         Action::Created => "created ",
         Action::Configured => "configured ",
+        Action::Recreated => "deleted and made anew ",
         Action::Deleted => "deleted ",
     };
     Rich::new(did).code(cut(&one_line(&change.object.to_string()), MAX_LINE_CHARS))
@@ -266,6 +267,7 @@ fn change_counts(changes: &Changes, success: &Success) -> String {
     let counts: Vec<String> = [
         (changes.created(), "created"),
         (changes.configured(), "configured"),
+        (changes.recreated(), "deleted and made anew"),
         (changes.deleted(), "deleted"),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use serde_json::Value as Json;
 
-use crate::cluster::Metadata;
+use crate::cluster::{Metadata, Refusal};
 use crate::name::{FIELD_MANAGER, ObjectRef};
 
 /// The most fields that are named of an object that departs from what was applied.
@@ -114,6 +114,15 @@ impl Departure {
         Self::Changed {
             managers: managers.map(printable).collect(),
             fields,
+        }
+    }
+
+    /// How an object departs from what cannot be made of it.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let fields = refusal.causes().iter().map(|cause| cause.field.clone());
+        Self::Changed {
+            fields: fields.take(MAX_NAMED_FIELDS).collect(),
+            managers: BTreeSet::new(),
         }
     }
 

@@ -40,6 +40,22 @@ impl Manifest {
             .and_then(Value::as_str)
     }
 
+    /// The same under another name.
+    pub(crate) fn renamed(&self, name: &str) -> Self {
+        let mut body = self.body.share();
+        let metadata = body.as_mapping_mut().and_then(|body| body.get_mut("metadata"));
+        if let Some(metadata) = metadata.and_then(Value::as_mapping_mut) {
+            metadata.insert("name", name.into());
+        }
+        Self {
+            object: ObjectRef {
+                name: name.to_owned(),
+                ..self.object.clone()
+            },
+            body,
+        }
+    }
+
     /// An object of a kind, for tests of the steps that follow.
     #[cfg(test)]
     pub(crate) fn parse_for_tests(api_version: &str, kind: &str, name: &str) -> Self {

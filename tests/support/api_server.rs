@@ -118,6 +118,13 @@ impl ApiServer {
         body
     }
 
+    /// Whether the server would refuse to create an object.
+    pub(crate) fn is_refused(&self, collection: &str, object: &Json) -> bool {
+        let dry_run = format!("{collection}?dryRun=All");
+        let (status, _) = self.send(Method::POST, &dry_run, "application/json", Some(object));
+        status.is_client_error()
+    }
+
     /// What the server says when it refuses to create an object.
     pub(crate) fn refused(&self, collection: &str, object: &Json) -> String {
         let (status, body) = self.send(Method::POST, collection, "application/json", Some(object));
