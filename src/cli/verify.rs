@@ -24,8 +24,7 @@ use crate::verify::{Allowed, HistoryError, PolicyError, Trust, all, since, store
         fluxops verify --trust keys/ --since v1.0 main           what came since v1.0, which is taken as trusted\n  \
         fluxops verify --trust keys/ --mode head HEAD            one commit\n  \
         fluxops verify --trust keys/ --forge web-flow.asc        merges by a button count if they are clean\n  \
-XX\n  \
-        exec fluxops verify --trust /etc/git/keys --pre-receive  as hooks/pre-receive of a repository"
+exec fluxops verify --trust /etc/git/keys --pre-receive  as hooks/pre-receive of a repository"
 )]
 pub(super) struct Arguments {
     /// The repository

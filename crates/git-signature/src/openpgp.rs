@@ -8,7 +8,7 @@ mod policy;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sequoia_openpgp::cert::Cert;
 use sequoia_openpgp::cert::amalgamation::ValidAmalgamation;
 use sequoia_openpgp::crypto::mpi;
@@ -126,7 +126,8 @@ fn judge(
     }
     let policy = SigningPolicy::at(times.now.into());
     signature.check_policy(&policy)?;
-    for moment in [now, committed, signed] {
+    let key_expiry = check_key(certificate, key, &policy, now, &name)?;
+    for moment in [committed, signed] {
         check_key(certificate, key, &policy, moment, &name)?;
     }
     if let Some(until) = signature.expires()
@@ -141,7 +142,19 @@ fn judge(
         kind: SignerKind::OpenPgp,
         identity: identity(certificate, &policy, times.now.into()),
         fingerprint: name.fingerprint,
+        valid_until: [key_expiry, signature.expires()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(last_before),
     })
+}
+
+/// The last moment before an expiry. (OpenPGP counts whole seconds.)
+fn last_before(expiry: SystemTime) -> Timestamp {
+    timestamp(expiry)
+        .checked_sub(SignedDuration::from_nanos(1))
+        .unwrap_or(Timestamp::MIN)
 }
 
 /// Checks that a key of the certificate could sign at a moment: the certificate and the key are bound, not

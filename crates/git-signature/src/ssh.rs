@@ -137,10 +137,13 @@ impl Keyring {
         for grant in grants {
             match grant.judge(&name, signed_by.certificate.as_ref(), times) {
                 Ok(identity) => {
+                    let certificate = signed_by.certificate.as_ref().map(Certified::window);
+                    let ends = [Some(grant.window), certificate];
                     return Ok(Signer {
                         kind: SignerKind::Ssh,
                         identity,
                         fingerprint: name.fingerprint,
+                        valid_until: ends.iter().flatten().filter_map(Window::last).min(),
                     });
                 }
                 Err(error) => refusal = refusal.or(Some(error)),
@@ -244,11 +247,14 @@ impl Certified {
         if let Some(option) = self.certificate.critical_options().keys().next() {
             return Err(refused(CertificateProblem::CriticalOption(visible(option))));
         }
-        let window = Window::of_certificate(self.certificate.valid_after(), self.certificate.valid_before());
         for moment in times.moments() {
-            window.check(moment, || Validity::Certificate(name.clone()))?;
+            self.window().check(moment, || Validity::Certificate(name.clone()))?;
         }
         Ok(())
+    }
+
+    fn window(&self) -> Window {
+        Window::of_certificate(self.certificate.valid_after(), self.certificate.valid_before())
     }
 
     /// Verifies the authority's signature over everything in the certificate that comes before it.

@@ -38,6 +38,9 @@ pub struct Signer {
     /// `SHA256:…` of the SSH key, or the fingerprint of the OpenPGP certificate (its primary key, also where
     /// a subkey signed).
     pub fingerprint: String,
+    /// The last moment at which this may be said without asking anew, as far as the key, the line that lists it, its
+    /// certificate and the signature tell; None where none of them has an end.
+    pub valid_until: Option<Timestamp>,
 }
 
 /// Why trust material is not usable. One file or line that cannot be read makes the whole store unusable:
@@ -227,6 +230,24 @@ impl TrustStore {
         now: Timestamp,
     ) -> Result<(Signer, ObjectId), Refusal> {
         let tag = Tag::parse(raw, id)?;
+        let signer = self.verify_parsed_tag(&tag, ref_name, now)?;
+        match tag.kind {
+            ObjectKind::Commit => Ok((signer, tag.object)),
+            kind => Err(Refusal::TagTarget {
+                kind,
+                object: tag.object,
+            }),
+        }
+    }
+
+    /// Judges an annotated tag that has been read already, whatever kind of object it stands for: a tag of a tree or
+    /// of a blob vouches for these contents under the tag's name.
+    pub fn verify_parsed_tag(
+        &self,
+        tag: &Tag<'_>,
+        ref_name: &str,
+        now: Timestamp,
+    ) -> Result<Signer, Refusal> {
         let signature = tag.signature.as_ref().ok_or(Refusal::Unsigned)?;
         let signer = self.verify_signature(signature, tag.payload(), tag.tagger.time, now)?;
         let found = ref_name.strip_prefix("refs/tags/").unwrap_or(ref_name);
@@ -236,13 +257,7 @@ impl TrustStore {
                 found: crate::object::visible(found),
             });
         }
-        match tag.kind {
-            ObjectKind::Commit => Ok((signer, tag.object)),
-            kind => Err(Refusal::TagTarget {
-                kind,
-                object: tag.object,
-            }),
-        }
+        Ok(signer)
     }
 
     fn verify_signature(
