@@ -20,6 +20,7 @@ pub use delivery::{
 };
 pub use duration::{GoDuration, Interval, InvalidDuration, MAX_DURATION};
 pub use git_source::{
+    Rule,
     AllowedPeople, GitReference, GitSource, GitSourceSpec, GitSourceStatus, TrustKind, TrustReference,
     VerificationMode, Verify,
 };

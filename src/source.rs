@@ -23,10 +23,12 @@ mod ssh;
 mod upload_pack;
 mod url;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use git_signature::ObjectId;
 pub use git2::{ObjectType, Oid};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +57,12 @@ use self::upload_pack::{Remote, RemoteReference, UploadPack};
 use self::url::Location;
 use crate::api::GitReference;
 
+/// Where the tags are by which people approve what stands at a path.
+pub const APPROVALS: &str = "refs/tags/approvals/";
+/// The most of them that a remote may have: each costs a pass at each fetch.
+pub const MAX_APPROVALS: usize = 10_000;
+/// Annotated tags by their references.
+pub type Approvals = BTreeMap<String, ObjectId>;
 /// Where tags are.
 const TAGS: &str = "refs/tags/";
 /// How much longer than [`MAX_FETCH`] is waited for work that is not the network's, until the fetch is given up.
@@ -72,8 +80,21 @@ pub struct Fetch {
     pub proxy: Option<Proxy>,
     /// How long one network step may take.
     pub timeout: Duration,
+    /// Whether tags are brought by which people approve what stands at a path.
+    pub approvals: WantApprovals,
     /// The folder that mirrors are kept in.
     pub state_dir: PathBuf,
+}
+
+/// Whether tags are brought by which people approve what stands at a path ([`APPROVALS`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantApprovals {
+    /// They are not.
+    Never,
+    /// They are whenever the remote is asked. It is not for a commit that is pinned and here.
+    IfAsked,
+    /// They are at each fetch.
+    Always,
 }
 
 /// A commit whose objects are in a mirror. Nobody has said yet that it may be used.
@@ -83,6 +104,7 @@ pub struct Revision {
     reference: Option<ReferenceName>,
     commit: Oid,
     tag: Option<Oid>,
+    approvals: Approvals,
 }
 
 /// The objects of a mirror, opened for reading.
@@ -138,11 +160,14 @@ fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> 
     let wanted = Wanted::parse(fetch.reference.as_ref())?;
     let mirror = Mirror::of(&fetch.state_dir, &fetch.url);
     let mut workspace = mirror.prepare(mirror.lock(clock)?)?;
+    let mut approvals = Vec::new();
     let (reference, id) = match wanted {
         Wanted::Commit { commit, branch: None } => {
             // A commit does not change: once it is here, there is nothing to ask.
-            if !workspace.has(commit) {
-                workspace.bring(commit, &mut *connect(fetch, "HEAD", clock)?, clock)?;
+            if !workspace.has(commit) || fetch.approvals == WantApprovals::Always {
+                let mut remote = connect(fetch, "HEAD", clock)?;
+                approvals = fetch.approvals_of(&*remote)?;
+                workspace.bring(commit, &approvals, &mut *remote, clock)?;
             }
             (None, commit)
         }
@@ -152,7 +177,8 @@ fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> 
         } => {
             let mut remote = connect(fetch, branch.as_str(), clock)?;
             let tip = named(remote.references(), &branch)?;
-            workspace.bring(tip, &mut *remote, clock)?;
+            approvals = fetch.approvals_of(&*remote)?;
+            workspace.bring(tip, &approvals, &mut *remote, clock)?;
             let is_below = |commit| {
                 workspace
                     .repository()
@@ -166,19 +192,21 @@ fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> 
                 });
             }
             // Of the branch only the newest files were checked to be here.
-            workspace.bring(commit, &mut *remote, clock)?;
+            workspace.bring(commit, &[], &mut *remote, clock)?;
             (Some(branch), commit)
         }
         Wanted::Reference(name) => {
             let mut remote = connect(fetch, name.as_str(), clock)?;
             let id = named(remote.references(), &name)?;
-            workspace.bring(id, &mut *remote, clock)?;
+            approvals = fetch.approvals_of(&*remote)?;
+            workspace.bring(id, &approvals, &mut *remote, clock)?;
             (Some(name), id)
         }
         Wanted::Version(range) => {
             let mut remote = connect(fetch, TAGS, clock)?;
             let (name, id) = newest(remote.references(), &range)?;
-            workspace.bring(id, &mut *remote, clock)?;
+            approvals = fetch.approvals_of(&*remote)?;
+            workspace.bring(id, &approvals, &mut *remote, clock)?;
             (Some(name), id)
         }
     };
@@ -194,7 +222,29 @@ fn fetch_blocking(fetch: &Fetch, clock: &Clock) -> Result<Revision, FetchError> 
         reference,
         commit,
         tag,
+        approvals: workspace.tags(&approvals)?,
     })
+}
+
+impl Fetch {
+    /// The references that approve something, among those that a remote listed.
+    fn approvals_of(&self, remote: &dyn Remote) -> Result<Vec<RemoteReference>, FetchError> {
+        if self.approvals == WantApprovals::Never {
+            return Ok(Vec::new());
+        }
+        let listed = remote.references().iter();
+        let found: Vec<_> = listed
+            .filter(|reference| reference.name.starts_with(APPROVALS))
+            .cloned()
+            .collect();
+        if found.len() > MAX_APPROVALS {
+            return Err(FetchError::TooLarge {
+                what: "tags below refs/tags/approvals/",
+                limit: MAX_APPROVALS as u64,
+            });
+        }
+        Ok(found)
+    }
 }
 
 fn named(references: &[RemoteReference], name: &ReferenceName) -> Result<Oid, FetchError> {
@@ -223,29 +273,33 @@ fn newest(references: &[RemoteReference], range: &Range) -> Result<(ReferenceNam
     Ok((name, id))
 }
 
-/// Connects to where the URL leads.
+/// Connects to where the URL leads, and asks for the references of this prefix and for approvals if they are wanted.
 fn connect<'fetch>(
     fetch: &'fetch Fetch,
     prefix: &str,
     clock: &Clock,
 ) -> Result<Box<dyn Remote + 'fetch>, FetchError> {
+    let prefixes: &[&str] = match fetch.approvals {
+        WantApprovals::Never => &[prefix],
+        WantApprovals::IfAsked | WantApprovals::Always => &[prefix, APPROVALS],
+    };
     if fetch.proxy.is_some() && !matches!(fetch.url.location(), Location::Http(..)) {
         return Err(FetchError::ProxyUnsupported);
     }
     match (fetch.url.location(), &fetch.credentials.0) {
         (Location::Http(url, tls), Kind::Http(credentials)) => {
             let transport = http::Http::new(url, *tls, credentials, fetch.proxy.as_ref())?;
-            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+            Ok(Box::new(UploadPack::connect(transport, prefixes, clock)?))
         }
         (Location::Http(url, tls), Kind::Anonymous) => {
             let transport = http::Http::new(url, *tls, &HttpCredentials::default(), fetch.proxy.as_ref())?;
-            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+            Ok(Box::new(UploadPack::connect(transport, prefixes, clock)?))
         }
         (Location::Ssh(location), Kind::Ssh(credentials)) => {
             let transport = ssh::Ssh::new(location, credentials);
-            Ok(Box::new(UploadPack::connect(transport, prefix, clock)?))
+            Ok(Box::new(UploadPack::connect(transport, prefixes, clock)?))
         }
-        (Location::Local(path), Kind::Anonymous) => Ok(Box::new(Local::open(path, prefix)?)),
+        (Location::Local(path), Kind::Anonymous) => Ok(Box::new(Local::open(path, prefixes)?)),
         _ => Err(FetchError::Credentials(InvalidCredentials::Unfit)),
     }
 }
@@ -270,6 +324,11 @@ impl Revision {
     /// name: that is for verification to compare.
     pub fn tag(&self) -> Option<Oid> {
         self.tag
+    }
+
+    /// The tags that approve something, if they were asked for.
+    pub fn approvals(&self) -> &Approvals {
+        &self.approvals
     }
 
     /// Opens the objects for reading.

@@ -1,15 +1,20 @@
 //! Step 2: who signed it. Only what comes out of here is ever read.
 
 mod allowed;
+mod approval;
 mod forge;
 mod freshness;
+mod glob;
 mod history;
 mod merge;
 mod policy;
+mod rules;
+mod tree;
 mod trust;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use git_signature::{Commit, ObjectId, Refusal, Signer, SignerKind, TrustStore};
 use jiff::Timestamp;
@@ -19,11 +24,13 @@ use crate::files::Tree;
 use crate::source::{FetchError, ObjectError, Objects, Oid, Revision};
 
 pub use allowed::{Allowed, Role};
+pub use approval::Unapproved;
 pub use forge::ForgeRefusal;
 pub use freshness::is_stale;
 pub use history::{Commits, HistoryError, MAX_HISTORY, all, since};
 pub use merge::{Contents, MAX_MERGED_FILE, MAX_MERGED_FILES, MAX_MERGED_FOLDERS, MergeError, merge};
 pub use policy::{Anchor, Materials, Policy, PolicyError, TrustMaterial, store};
+pub use rules::{InvalidRule, MAX_RULE_PATHS, MAX_THRESHOLD, RulePath, Rules};
 pub use trust::{Trust, Voucher};
 
 /// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
@@ -34,7 +41,8 @@ pub const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
 /// [`verify`] alone makes one:
 /// ```
 /// use fluxops::{source::Revision, verify::{Policy, VerifiedRevision, verify}};
-/// fn trusted(revision: &Revision, policy: &Policy) -> Option<VerifiedRevision> {
+/// use std::sync::Arc;
+/// fn trusted(revision: &Revision, policy: &Arc<Policy>) -> Option<VerifiedRevision> {
 ///     verify(revision, policy, jiff::Timestamp::now()).ok()
 /// }
 /// ```
@@ -50,6 +58,8 @@ pub struct VerifiedRevision {
     commit: CommitFacts,
     tree: Tree,
     verification: Verification,
+    policy: Arc<Policy>,
+    valid_until: Option<Timestamp>,
 }
 
 /// How a revision came to be trusted.
@@ -112,6 +122,17 @@ pub enum VerifyError {
         /// Why.
         refusal: ForgeRefusal,
     },
+    /// What stands at a path is not signed by those who have to.
+    #[error("failed to verify commit {commit}: {refusal}")]
+    Unapproved {
+        /// The full id.
+        commit: String,
+        /// What is missing.
+        refusal: Box<Unapproved>,
+    },
+    /// Rules cannot be kept where nothing is verified.
+    #[error("failed to verify: the source verifies nothing (mode None), and so nobody is known to have signed")]
+    NobodyTrusted,
     /// The tag's signature does not do.
     #[error("failed to verify tag {tag}: {refusal}")]
     Tag {
@@ -147,26 +168,10 @@ impl From<HistoryError> for VerifyError {
 }
 
 /// Holds a fetched revision against a policy.
-pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
+pub fn verify(revision: &Revision, policy: &Arc<Policy>, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
     let objects = revision.objects().map_err(VerifyError::Mirror)?;
     let (id, raw) = read(&objects, revision.commit())?;
-    let verification = match policy {
-        Policy::History { trust, accepted, .. } if *accepted == Some(id) => {
-            verify_history(&objects, trust, &Anchor::FirstSight, id, now)?
-        }
-        Policy::History { trust, anchor, .. } => verify_history(&objects, trust, anchor, id, now)?,
-        Policy::Head(trust) => vouched(&objects, trust, id, now)?.into(),
-        Policy::Tag(trust) => {
-            let signer = verify_tag(revision, &objects, trust.people(), id, now)?;
-            trust.check_people(&parse(&raw, id)?)?;
-            Verification::Signed(signer)
-        }
-        Policy::TagAndHead(trust) => {
-            vouched(&objects, trust, id, now)?;
-            Verification::Signed(verify_tag(revision, &objects, trust.people(), id, now)?)
-        }
-        Policy::Waived => Verification::Waived,
-    };
+    let (verification, valid_until) = judge(revision, &objects, policy, id, &raw, now)?;
     // What was verified and what is read come from the same parse of the same bytes.
     let commit = parse(&raw, id)?;
     Ok(VerifiedRevision {
@@ -174,7 +179,49 @@ pub fn verify(revision: &Revision, policy: &Policy, now: Timestamp) -> Result<Ve
         commit: facts_of(revision, &commit),
         tree: Tree::git(revision.mirror().clone(), commit.tree),
         verification,
+        policy: Arc::clone(policy),
+        valid_until,
     })
+}
+
+/// How a commit comes to be trusted, and until when that may be said without asking anew.
+fn judge(
+    revision: &Revision,
+    objects: &Objects,
+    policy: &Policy,
+    id: ObjectId,
+    raw: &[u8],
+    now: Timestamp,
+) -> Result<(Verification, Option<Timestamp>), VerifyError> {
+    let (trust, settled) = match policy {
+        Policy::History { trust, settled, accepted, .. } => (trust, settled.filter(|_| *accepted != Some(id))),
+        Policy::Head(trust) | Policy::Tag(trust) | Policy::TagAndHead(trust) => (trust, None),
+        Policy::Waived => return Ok((Verification::Waived, None)),
+    };
+    let mut also = None;
+    let verification = match policy {
+        Policy::History { accepted, .. } if *accepted == Some(id) => {
+            verify_history(objects, trust, &Anchor::FirstSight, id, now)?
+        }
+        Policy::History { anchor, .. } => verify_history(objects, trust, anchor, id, now)?,
+        Policy::Head(_) => vouched(objects, trust, id, now)?.into(),
+        Policy::Tag(_) => {
+            let signer = verify_tag(revision, objects, trust.people(), id, now)?;
+            trust.check_people(&parse(raw, id)?)?;
+            Verification::Signed(signer)
+        }
+        Policy::TagAndHead(_) => {
+            also = vouched(objects, trust, id, now)?.signer().valid_until;
+            Verification::Signed(verify_tag(revision, objects, trust.people(), id, now)?)
+        }
+        Policy::Waived => Verification::Waived,
+    };
+    trust.check_rules(trust.rules(), objects, revision.approvals(), settled, id, now)?;
+    let of_signer = match &verification {
+        Verification::Signed(signer) | Verification::Merged(signer) => signer.valid_until,
+        Verification::Earlier(_) | Verification::Waived => None,
+    };
+    Ok((verification, [of_signer, also].into_iter().flatten().min()))
 }
 
 fn parse(raw: &[u8], id: ObjectId) -> Result<Commit<'_>, VerifyError> {
@@ -355,8 +402,21 @@ fn read(objects: &Objects, id: Oid) -> Result<(ObjectId, Vec<u8>), VerifyError> 
 
 impl VerifiedRevision {
     /// Holds it against a policy once more: keys are revoked, and expire.
-    pub fn verify_again(&self, policy: &Policy, now: Timestamp) -> Result<Self, VerifyError> {
+    pub fn verify_again(&self, policy: &Arc<Policy>, now: Timestamp) -> Result<Self, VerifyError> {
         verify(&self.revision, policy, now)
+    }
+
+    /// The digest of the rules that it was found to satisfy.
+    pub fn rules_digest(&self) -> Option<String> {
+        self.policy.trust().and_then(|trust| trust.rules().digest())
+    }
+
+    /// Whether what stands at the paths of these rules is signed by those who have to.
+    pub fn check_rules(&self, rules: &Rules, now: Timestamp) -> Result<(), VerifyError> {
+        let trust = self.policy.trust().ok_or(VerifyError::NobodyTrusted)?;
+        let objects = self.revision.objects().map_err(VerifyError::Mirror)?;
+        let (id, _) = read(&objects, self.revision.commit())?;
+        trust.check_rules(rules, &objects, self.revision.approvals(), None, id, now)
     }
 
     /// `main@sha1:<id>`, as Flux writes it.
@@ -437,6 +497,8 @@ impl VerifyError {
         match self {
             Self::Commit { refusal, .. } | Self::Tag { refusal, .. } => refusal.reason(),
             Self::Forge { refusal, .. } => refusal.reason(),
+            Self::Unapproved { .. } => "ApprovalMissing",
+            Self::NobodyTrusted => "NobodyTrusted",
             Self::NoTag(_) => "NoTag",
             Self::OtherCommit(_) => "TagNameMismatch",
             Self::NotAllowed {

@@ -94,6 +94,26 @@ pub struct Verify {
     /// Whose commits are taken, of those that are signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<AllowedPeople>,
+    /// Who has to have signed what stands at certain paths. All rules have to hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+}
+
+/// Who has to have signed what stands at certain paths. For a state of a path there count who signed the commit that made
+/// it, and who signed a tag `approvals/PATH/NAME` of it (`git tag -s approvals/clusters/prod/ada HEAD:clusters/prod`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Folders or files from the root of the repository: `clusters/prod`, or `clusters/prod/**` for the same; `**` is
+    /// everything. Other patterns are refused.
+    pub paths: Vec<String>,
+    /// Whose signatures count, by e-mail address (`*` and `?` stand for any characters and for one) or by the fingerprint
+    /// of the key; everybody's who is trusted when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// How many different people have to have signed; 1 when absent, 16 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
 }
 
 /// A forge that merges by a button, and signs that with its own key.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use self::judge::{Explain, Verdict, commits, head, tag};
 use self::repository::Local;
 use super::{CommandError, Console, Exit, Format, trust};
-use crate::verify::{Allowed, HistoryError, PolicyError, Trust, all, since, store};
+use crate::verify::{Allowed, HistoryError, PolicyError, Rules, Trust, all, since, store};
 
 #[derive(Args)]
 #[command(
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         }
         None => None,
     };
-    let trust = Trust::new(people, forge, Allowed::default());
+    let trust = Trust::new(people, forge, Allowed::default(), Rules::default());
     let now = Timestamp::now();
     let verdicts = if arguments.pre_receive {
         pre_receive::judge(&Local::of_hook(&arguments.repo)?, &trust, now)?

@@ -11,7 +11,7 @@ use crate::api::{ConditionType, GitSourceSpec, GitSourceStatus, Remedy, TrustRef
 use crate::audit::{AnchoredBy, Event, Subject};
 use crate::name::{Kind, ObjectName};
 use crate::notify::Step;
-use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy};
+use crate::source::{self, Credentials, DEFAULT_STEP, Fetch, GitUrl, Home, Proxy, WantApprovals};
 use crate::store::{Definition, LastTrusted, Store};
 use crate::verify::{Materials, Policy, TrustMaterial, VerifiedRevision, VerifyError, facts, verify};
 
@@ -176,6 +176,7 @@ impl Work<'_> {
         let signer = revision.verification().signer_status();
         let mut reached = LastTrusted::new(key, spec, commit, signer);
         reached.accepted = followed;
+        reached.rules = revision.rules_digest();
         if former == Some(&reached) && begun_by.is_none() {
             return Ok(());
         }
@@ -295,6 +296,11 @@ impl Work<'_> {
             credentials,
             proxy,
             timeout: spec.timeout.map_or(DEFAULT_STEP, |timeout| timeout.0),
+            approvals: match spec.verify.mode {
+                VerificationMode::None => WantApprovals::Never,
+                _ if spec.verify.rules.is_empty() => WantApprovals::IfAsked,
+                _ => WantApprovals::Always,
+            },
             state_dir: self.context.state_dir.clone(),
         });
         let revision = fetched.await.map_err(|error| {

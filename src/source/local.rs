@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use git2::{Oid, Repository};
+use git2::{ObjectType, Oid, Repository};
 
 use super::error::FetchError;
 use super::upload_pack::{Remote, RemoteReference, Sink};
@@ -14,7 +14,7 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn open(path: &Path, prefix: &str) -> Result<Self, FetchError> {
+    pub(super) fn open(path: &Path, prefixes: &[&str]) -> Result<Self, FetchError> {
         let repository = Repository::open(path).map_err(|error| unreadable(&error))?;
         let mut references = Vec::new();
         for reference in repository.references().map_err(|error| unreadable(&error))? {
@@ -22,7 +22,7 @@ impl Local {
                 .and_then(|reference| reference.resolve())
                 .map_err(|error| unreadable(&error))?;
             if let (Ok(name), Some(target)) = (reference.name(), reference.target())
-                && name.starts_with(prefix)
+                && prefixes.iter().any(|prefix| name.starts_with(prefix))
             {
                 references.push(RemoteReference {
                     name: name.to_owned(),
@@ -42,7 +42,7 @@ impl Remote for Local {
         &self.references
     }
 
-    fn objects(&mut self, want: Oid, have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError> {
+    fn objects(&mut self, want: &[Oid], have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError> {
         let mut result = Ok(());
         let packed = pack(&self.repository, want, have, &mut |piece| {
             result = sink(piece);
@@ -54,21 +54,30 @@ impl Remote for Local {
 
 fn pack(
     repository: &Repository,
-    want: Oid,
+    want: &[Oid],
     have: &[Oid],
     sink: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<(), git2::Error> {
     let odb = repository.odb()?;
-    let commit = repository.find_object(want, None)?.peel_to_commit()?.id();
     let mut walk = repository.revwalk()?;
-    walk.push(commit)?;
+    let mut tags = Vec::new();
+    for id in want {
+        let object = repository.find_object(*id, None)?;
+        // A tag of a tree alone leads to no commit, and what it leads to is not asked for.
+        if let Ok(commit) = object.peel_to_commit() {
+            walk.push(commit.id())?;
+        }
+        if object.kind() == Some(ObjectType::Tag) {
+            tags.push(*id);
+        }
+    }
     for id in have.iter().filter(|id| odb.exists(**id)) {
         walk.hide(*id)?;
     }
     let mut builder = repository.packbuilder()?;
     builder.insert_walk(&mut walk)?;
-    if want != commit {
-        builder.insert_object(want, None)?;
+    for tag in tags {
+        builder.insert_object(tag, None)?;
     }
     builder.foreach(sink)
 }

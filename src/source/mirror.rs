@@ -13,14 +13,16 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use git_signature::ObjectId;
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
 use super::clock::{Clock, Step};
 use super::complete::check_complete;
 use super::error::FetchError;
 use super::receive::receive;
-use super::upload_pack::Remote;
+use super::upload_pack::{Remote, RemoteReference};
 use super::url::GitUrl;
+use super::Approvals;
 use crate::name::hex;
 
 /// The most packs of a mirror. Each fetch adds one; with more the mirror is cloned anew, into a single one.
@@ -177,14 +179,15 @@ impl Workspace {
             .is_ok_and(|mark| mark.target() == Some(id))
     }
 
-    /// Makes sure that `want` and all it leads to is here.
+    /// Makes sure that `want` and all it leads to is here, and of the tags that approve something the objects alone.
     pub(super) fn bring(
         &mut self,
         want: Oid,
+        approvals: &[RemoteReference],
         remote: &mut dyn Remote,
         clock: &Clock,
     ) -> Result<(), FetchError> {
-        if self.has(want) {
+        if self.missing(want, approvals)?.is_empty() {
             return Ok(());
         }
         if self.place == Place::Mirror && count_packs(&self.mirror.path) > MAX_PACKS {
@@ -194,19 +197,52 @@ impl Workspace {
         }
         let marks = marks(&self.repository)?;
         let haves = haves(&self.repository, &marks)?;
-        receive(&self.repository, want, &haves, remote, clock)?;
-        if let Err(error) = check_complete(&self.repository, want, &marks) {
+        let is_new = !self.has(want);
+        receive(
+            &self.repository,
+            &self.missing(want, approvals)?,
+            &haves,
+            remote,
+            clock,
+        )?;
+        if is_new && let Err(error) = check_complete(&self.repository, want, &marks) {
             // What is missing may be what was here before, and the remote was told that it is.
             if self.place == Place::Mirror && matches!(error, FetchError::BadObjects(_)) {
                 self.mirror.condemn();
             }
             return Err(error);
         }
-        mark(&self.repository, want, &marks)?;
+        if is_new {
+            mark(&self.repository, want, &marks)?;
+        }
         match self.place {
             Place::Mirror => Ok(()),
             Place::Beside => self.take_place(),
         }
+    }
+
+    /// What has to be asked for.
+    fn missing(&self, want: Oid, approvals: &[RemoteReference]) -> Result<Vec<Oid>, FetchError> {
+        let odb = self.repository.odb().map_err(|error| unusable(&error))?;
+        let tags = approvals.iter().map(|approval| approval.target);
+        let mut missing: Vec<Oid> = (!self.has(want)).then_some(want).into_iter().collect();
+        missing.extend(tags.filter(|id| !odb.exists(*id)));
+        missing.dedup();
+        Ok(missing)
+    }
+
+    /// The annotated tags among references whose objects were brought.
+    pub(super) fn tags(&self, approvals: &[RemoteReference]) -> Result<Approvals, FetchError> {
+        let odb = self.repository.odb().map_err(|error| unusable(&error))?;
+        let mut tags = Approvals::new();
+        for RemoteReference { name, target } in approvals {
+            let (_, kind) = odb.read_header(*target).map_err(|error| unusable(&error))?;
+            if kind == ObjectType::Tag {
+                let id = target.to_string().parse::<ObjectId>();
+                tags.insert(name.clone(), id.map_err(|_| FetchError::Mirror(format!("{target} is no id")))?);
+            }
+        }
+        Ok(tags)
     }
 
     /// Puts the clone where the mirror is.

@@ -10,17 +10,17 @@ use super::mirror::unusable;
 use super::pack::PackReader;
 use super::upload_pack::Remote;
 
-/// Brings `want` and what it leads to, less what `haves` lead to, into a repository.
+/// Brings `wants` and what they lead to, less what `haves` lead to, into a repository.
 pub(super) fn receive(
     repository: &Repository,
-    want: Oid,
+    wants: &[Oid],
     haves: &[Oid],
     remote: &mut dyn Remote,
     clock: &Clock,
 ) -> Result<(), FetchError> {
     let odb = repository.odb().map_err(|error| unusable(&error))?;
     let mut receiver = Receiver::new(&odb, clock);
-    remote.objects(want, haves, &mut |piece| receiver.take(piece))?;
+    remote.objects(wants, haves, &mut |piece| receiver.take(piece))?;
     receiver.finish()
 }
 

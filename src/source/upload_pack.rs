@@ -28,11 +28,11 @@ pub(super) struct RemoteReference {
 
 /// A repository that can be fetched from.
 pub(super) trait Remote {
-    /// The references whose name begins with the prefix given when connecting.
+    /// The references whose name begins with one of the prefixes given when connecting.
     fn references(&self) -> &[RemoteReference];
 
-    /// Hands a pack with `want` and all it leads to, less what `have` leads to, to `sink` in pieces.
-    fn objects(&mut self, want: Oid, have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError>;
+    /// Hands a pack with `want` and all that these lead to, less what `have` leads to, to `sink` in pieces.
+    fn objects(&mut self, want: &[Oid], have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError>;
 }
 
 /// Takes a pack piece by piece.
@@ -84,11 +84,11 @@ enum Dialect {
 }
 
 impl<T: Transport> UploadPack<T> {
-    /// Connects and asks for the references that begin with `prefix`.
-    pub(super) fn connect(mut transport: T, prefix: &str, clock: &Clock) -> Result<Self, FetchError> {
+    /// Connects and asks for the references that begin with one of `prefixes`.
+    pub(super) fn connect(mut transport: T, prefixes: &[&str], clock: &Clock) -> Result<Self, FetchError> {
         let listing = clock.one_step();
         let discretion = transport.discretion();
-        let greeting = read_greeting(&mut Lines::new(transport.open(&listing)?), prefix, discretion)?;
+        let greeting = read_greeting(&mut Lines::new(transport.open(&listing)?), prefixes, discretion)?;
         let (dialect, references) = match greeting {
             Greeting::V0 {
                 capabilities,
@@ -100,12 +100,12 @@ impl<T: Transport> UploadPack<T> {
                     .line(AGENT)
                     .line("object-format=sha1")
                     .delimiter()
-                    .line(&format!("ref-prefix {prefix}"))
+                    .lines(prefixes.iter().map(|prefix| format!("ref-prefix {prefix}")))
                     .flush();
                 let answer = transport.ask(request.into_bytes(), &listing, Step::References)?;
                 (
                     Dialect::V2,
-                    read_references(&mut Lines::new(answer), prefix, discretion)?,
+                    read_references(&mut Lines::new(answer), prefixes, discretion)?,
                 )
             }
         };
@@ -123,7 +123,7 @@ impl<T: Transport> Remote for UploadPack<T> {
         &self.references
     }
 
-    fn objects(&mut self, want: Oid, have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError> {
+    fn objects(&mut self, want: &[Oid], have: &[Oid], sink: &mut Sink<'_>) -> Result<(), FetchError> {
         let request = match &self.dialect {
             Dialect::V0(capabilities) => v0_request(want, have, capabilities),
             Dialect::V2 => v2_request(want, have),
@@ -151,7 +151,7 @@ enum Greeting {
 
 fn read_greeting<I: Incoming>(
     lines: &mut Lines<I>,
-    prefix: &str,
+    prefixes: &[&str],
     discretion: Discretion,
 ) -> Result<Greeting, FetchError> {
     let mut first = text(lines.next()?, discretion)?;
@@ -166,9 +166,9 @@ fn read_greeting<I: Incoming>(
         Some("version 2") => read_v2_capabilities(lines, discretion).map(|()| Greeting::V2),
         Some("version 1") => {
             let first = text(lines.next()?, discretion)?;
-            read_v0_references(lines, first, prefix, discretion)
+            read_v0_references(lines, first, prefixes, discretion)
         }
-        _ => read_v0_references(lines, first, prefix, discretion),
+        _ => read_v0_references(lines, first, prefixes, discretion),
     }
 }
 
@@ -185,7 +185,7 @@ fn read_v2_capabilities<I: Incoming>(lines: &mut Lines<I>, discretion: Discretio
 fn read_v0_references<I: Incoming>(
     lines: &mut Lines<I>,
     first: Option<String>,
-    prefix: &str,
+    prefixes: &[&str],
     discretion: Discretion,
 ) -> Result<Greeting, FetchError> {
     let mut capabilities = Vec::new();
@@ -210,7 +210,7 @@ fn read_v0_references<I: Incoming>(
         // An empty repository lists `capabilities^{}` with an id of zeros, which is no id.
         let is_placeholder = listed.ends_with(" capabilities^{}");
         if !is_placeholder {
-            references.extend(reference(listed)?.filter(|reference| reference.name.starts_with(prefix)));
+            references.extend(reference(listed)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
         }
         line = text(lines.next()?, discretion)?;
     }
@@ -222,7 +222,7 @@ fn read_v0_references<I: Incoming>(
 
 fn read_references<I: Incoming>(
     lines: &mut Lines<I>,
-    prefix: &str,
+    prefixes: &[&str],
     discretion: Discretion,
 ) -> Result<Vec<RemoteReference>, FetchError> {
     let mut references = Vec::new();
@@ -231,7 +231,7 @@ fn read_references<I: Incoming>(
             None => return Ok(references),
             // A server may ignore the prefix.
             Some(line) => {
-                references.extend(reference(&line)?.filter(|reference| reference.name.starts_with(prefix)));
+                references.extend(reference(&line)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
             }
         }
     }
@@ -239,6 +239,10 @@ fn read_references<I: Incoming>(
         what: "references",
         limit: MAX_REFERENCES as u64,
     })
+}
+
+fn begins_with_one(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A line `<id> <name>`; None for what a tag peels to, which is looked up in the objects themselves.
@@ -271,21 +275,24 @@ fn check_object_format(capability: &str) -> Result<(), FetchError> {
     }
 }
 
-fn v0_request(want: Oid, have: &[Oid], capabilities: &[String]) -> Request {
+fn v0_request(want: &[Oid], have: &[Oid], capabilities: &[String]) -> Request {
     // Some servers insist on multi_ack_detailed; what it adds to the answer is skipped.
     let wishes = ["multi_ack_detailed", "side-band-64k", "ofs-delta", "no-progress"];
     let chosen = wishes
         .iter()
         .filter(|wish| capabilities.iter().any(|capability| capability == *wish));
     let chosen: Vec<&str> = chosen.copied().chain([AGENT]).collect();
+    // Capabilities stand behind the first want.
+    let mut wants = want.iter().map(|id| format!("want {id}"));
+    let first = wants.next().map(|first| format!("{first} {}", chosen.join(" ")));
     Request::default()
-        .line(&format!("want {want} {}", chosen.join(" ")))
+        .lines(first.into_iter().chain(wants))
         .flush()
         .lines(have.iter().map(|id| format!("have {id}")))
         .line("done")
 }
 
-fn v2_request(want: Oid, have: &[Oid]) -> Request {
+fn v2_request(want: &[Oid], have: &[Oid]) -> Request {
     Request::default()
         .line("command=fetch")
         .line(AGENT)
@@ -293,7 +300,7 @@ fn v2_request(want: Oid, have: &[Oid]) -> Request {
         .delimiter()
         .line("ofs-delta")
         .line("no-progress")
-        .line(&format!("want {want}"))
+        .lines(want.iter().map(|id| format!("want {id}")))
         .lines(have.iter().map(|id| format!("have {id}")))
         .line("done")
         .flush()
@@ -423,7 +430,7 @@ mod tests {
 
     fn connect(answers: Vec<Vec<u8>>, discretion: Discretion) -> Result<UploadPack<Script>, FetchError> {
         let clock = Clock::start(Duration::from_secs(1), CancellationToken::new());
-        UploadPack::connect(Script { answers, discretion }, "refs/heads/", &clock)
+        UploadPack::connect(Script { answers, discretion }, &["refs/heads/"], &clock)
     }
 
     fn v0(lines: &[&str]) -> Vec<u8> {
@@ -436,7 +443,7 @@ mod tests {
 
     fn pack(remote: &mut UploadPack<Script>) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
-        remote.objects(ONE.parse().unwrap(), &[], &mut |piece| {
+        remote.objects(&[ONE.parse().unwrap()], &[], &mut |piece| {
             bytes.extend_from_slice(piece);
             Ok(())
         })?;

@@ -41,6 +41,9 @@ pub struct LastTrusted {
     pub start_from: Option<String>,
     /// The request to accept a rewind that was last followed; it is not followed again.
     pub accepted: Option<String>,
+    /// The digest of the rules that it was found to satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 /// Why a record cannot be read or written.
@@ -81,6 +84,7 @@ impl LastTrusted {
             signer,
             start_from: spec.verify.start_from.clone(),
             accepted: None,
+            rules: None,
         }
     }
 

@@ -4,14 +4,14 @@
 //! what both changed is merged line by line where it is a text. Everything else is a conflict. Where Git would find a
 //! rename and merge further, this refuses: that merge is for a person to make and to sign.
 
-mod tree;
+
 
 use std::collections::BTreeSet;
 
 use git_signature::{CollisionAttack, ObjectId, ObjectKind};
 use git2::{MergeFileInput, MergeFileOptions, MergeFileResult};
 
-use self::tree::{Entries, Entry, Mode};
+use super::tree::{self, Entries, Entry, Mode};
 use super::Commits;
 use crate::source::{MAX_TREE_DEPTH, ObjectError};
 

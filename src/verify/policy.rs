@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use git_signature::{ObjectId, TrustError, TrustStore};
 
-use super::{Allowed, Trust};
+use super::{Allowed, InvalidRule, Rules, Trust};
 use crate::api::{SignerStatus, VerificationMode, Verify};
 use crate::store::LastTrusted;
 
@@ -30,6 +30,9 @@ pub enum Policy {
         anchor: Anchor,
         /// A head that somebody accepted: it has to verify, but not to descend from the anchor.
         accepted: Option<ObjectId>,
+        /// What this commit has at the paths of the rules needs nobody to sign it again: it was found to satisfy the
+        /// same rules, or the user named it.
+        settled: Option<ObjectId>,
     },
     /// The commit's.
     Head(Trust),
@@ -64,6 +67,12 @@ pub enum PolicyError {
     /// `startFrom` is no commit id.
     #[error("failed to set up verification: startFrom has to be a commit's full id of 40 hexadecimal digits")]
     NoCommitId,
+    /// Rules without signatures.
+    #[error("failed to set up verification: mode None verifies nothing, so spec.verify.rules must go")]
+    UselessRules,
+    /// A rule that cannot be kept.
+    #[error("failed to set up verification: {0}")]
+    Rule(#[from] InvalidRule),
     /// Keys are needed and none are named.
     #[error("failed to set up verification: mode {0:?} needs spec.verify.trustRef")]
     NoTrustReference(VerificationMode),
@@ -97,6 +106,7 @@ impl Policy {
         if material.forge.is_some() && matches!(mode, VerificationMode::Tag | VerificationMode::None) {
             return Err(PolicyError::UselessForge);
         }
+        let rules = Rules::parse(&spec.rules)?;
         let trusted = || {
             let people = material
                 .people
@@ -107,20 +117,44 @@ impl Policy {
                 store(people)?,
                 forge.map_err(PolicyError::Forge)?,
                 Allowed::new(spec.allowed.as_ref()),
+                rules.clone(),
             ))
         };
         match mode {
-            VerificationMode::History => Ok(Self::History {
-                trust: trusted()?,
-                anchor: Anchor::of(spec, reached)?,
-                accepted,
-            }),
+            VerificationMode::History => {
+                let anchor = Anchor::of(spec, reached)?;
+                let is_same = reached.is_some_and(|reached| reached.rules == rules.digest());
+                let settled = match &anchor {
+                    Anchor::Named(commit) => Some(*commit),
+                    Anchor::Reached(commit, _) => is_same.then_some(*commit),
+                    Anchor::FirstSight => None,
+                };
+                Ok(Self::History {
+                    trust: trusted()?,
+                    anchor,
+                    accepted,
+                    settled,
+                })
+            }
             VerificationMode::Head => Ok(Self::Head(trusted()?)),
             VerificationMode::Tag => Ok(Self::Tag(trusted()?)),
             VerificationMode::TagAndHead => Ok(Self::TagAndHead(trusted()?)),
             VerificationMode::None if material.people.is_some() => Err(PolicyError::UselessTrustReference),
             VerificationMode::None if spec.allowed.is_some() => Err(PolicyError::UselessAllowed),
+            VerificationMode::None if !rules.is_empty() => Err(PolicyError::UselessRules),
             VerificationMode::None => Ok(Self::Waived),
+        }
+    }
+}
+
+impl Policy {
+    /// Whose signatures count; nobody's where verification is waived.
+    pub fn trust(&self) -> Option<&Trust> {
+        match self {
+            Self::History { trust, .. } | Self::Head(trust) | Self::Tag(trust) | Self::TagAndHead(trust) => {
+                Some(trust)
+            }
+            Self::Waived => None,
         }
     }
 }

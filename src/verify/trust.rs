@@ -4,13 +4,16 @@ use git_signature::{Commit, ObjectId, Refusal, Signer, TrustStore};
 use jiff::Timestamp;
 
 use super::forge::{self, ForgeError};
-use super::{Allowed, Contents, HistoryError, VerifyError};
+use super::approval::Judge;
+use super::{Allowed, Contents, HistoryError, Rules, VerifyError};
+use crate::source::Approvals;
 
 /// Whose signatures count, and who may be named in what they sign.
 pub struct Trust {
     people: TrustStore,
     forge: Option<TrustStore>,
     allowed: Allowed,
+    rules: Rules,
 }
 
 /// Who stands for a commit.
@@ -28,6 +31,13 @@ pub enum Voucher {
 }
 
 impl Voucher {
+    /// Whose signature it is.
+    pub fn signer(&self) -> &Signer {
+        match self {
+            Self::Person(signer) | Self::Forge { signer, .. } => signer,
+        }
+    }
+
     /// What the forge merged; nothing of what a person signed.
     pub fn merged(&self) -> &[ObjectId] {
         match self {
@@ -39,17 +49,44 @@ impl Voucher {
 
 impl Trust {
     /// Trust in people, and in what a forge merges of theirs.
-    pub fn new(people: TrustStore, forge: Option<TrustStore>, allowed: Allowed) -> Self {
+    pub fn new(people: TrustStore, forge: Option<TrustStore>, allowed: Allowed, rules: Rules) -> Self {
         Self {
             people,
             forge,
             allowed,
+            rules,
         }
     }
 
     /// The keys of people, which alone sign tags.
     pub fn people(&self) -> &TrustStore {
         &self.people
+    }
+
+    /// Who has to have signed what.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether what a commit has at the paths of rules is signed by those who have to. What stood there in `settled`
+    /// is taken as it was.
+    pub fn check_rules(
+        &self,
+        rules: &Rules,
+        contents: &impl Contents,
+        approvals: &Approvals,
+        settled: Option<ObjectId>,
+        head: ObjectId,
+        now: Timestamp,
+    ) -> Result<(), VerifyError> {
+        let judge = Judge {
+            contents,
+            trust: self,
+            approvals,
+            settled,
+            now,
+        };
+        judge.check(rules, head)
     }
 
     /// Who stands for a commit, given its exact bytes. A key that is the forge's and a person's is taken for the forge's.
