@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use git_signature::{Commit, ObjectId, Refusal, Signer, SignerKind, TrustStore};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::SignerStatus;
 use crate::files::Tree;
@@ -35,6 +35,11 @@ pub use trust::{Trust, Voucher};
 
 /// The largest commit or tag object that is read, in bytes. Git sets no limit; a message of a megabyte is none.
 pub const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
+
+/// How long a verdict stands before it is asked for anew, though nothing has changed. When the signer's key expires is
+/// known to the second; of all else that ends by itself (keys of those who approved or were merged, algorithms) it is
+/// noticed within this time.
+pub const MAX_UNASKED: SignedDuration = SignedDuration::from_hours(1);
 
 /// A revision whose signatures satisfied its policy, or for which they were waived.
 ///
@@ -59,6 +64,7 @@ pub struct VerifiedRevision {
     tree: Tree,
     verification: Verification,
     policy: Arc<Policy>,
+    verified_at: Timestamp,
     valid_until: Option<Timestamp>,
 }
 
@@ -180,6 +186,7 @@ pub fn verify(revision: &Revision, policy: &Arc<Policy>, now: Timestamp) -> Resu
         tree: Tree::git(revision.mirror().clone(), commit.tree),
         verification,
         policy: Arc::clone(policy),
+        verified_at: now,
         valid_until,
     })
 }
@@ -404,6 +411,20 @@ impl VerifiedRevision {
     /// Holds it against a policy once more: keys are revoked, and expire.
     pub fn verify_again(&self, policy: &Arc<Policy>, now: Timestamp) -> Result<Self, VerifyError> {
         verify(&self.revision, policy, now)
+    }
+
+    /// Whether it satisfies a policy by what was found before: the same is trusted, and no end of it has come.
+    pub fn still_satisfies(&self, policy: &Policy, now: Timestamp) -> bool {
+        let age = now.duration_since(self.verified_at);
+        let is_recent = !age.is_negative() && age < MAX_UNASKED;
+        let is_valid = self.valid_until.is_none_or(|until| now <= until);
+        let commit = self.commit.id.parse();
+        is_recent && is_valid && commit.is_ok_and(|commit| policy.asks_no_more_than(&self.policy, commit))
+    }
+
+    /// Whether this is the revision that was verified.
+    pub fn is_of(&self, revision: &Revision) -> bool {
+        self.revision == *revision
     }
 
     /// The digest of the rules that it was found to satisfy.

@@ -26,6 +26,7 @@ pub struct Metrics {
     commit_times: Family<Object, Gauge>,
     changes: Family<Change, Counter>,
     moved: Counter,
+    verifications: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +64,7 @@ impl Default for Metrics {
         let durations = Family::<Reconcile, Histogram>::new_with_constructor(|| Histogram::new(DURATIONS));
         let (ready, changes, moved) = (Family::default(), Family::default(), Counter::default());
         let commit_times = Family::default();
+        let verifications = Counter::default();
         registry.register(
             "build",
             "The version that runs",
@@ -86,6 +88,11 @@ impl Default for Metrics {
             Family::clone(&commit_times),
         );
         registry.register(
+            "source_verifications",
+            "Revisions that were held against their policy; a poll that finds nothing new needs none",
+            verifications.clone(),
+        );
+        registry.register(
             "objects_changed",
             "Objects in the cluster that were created, configured or deleted",
             Family::clone(&changes),
@@ -102,6 +109,7 @@ impl Default for Metrics {
             commit_times,
             changes,
             moved,
+            verifications,
         }
     }
 }
@@ -150,6 +158,11 @@ impl Metrics {
         self.moved.inc();
     }
 
+    /// A revision was held against a policy.
+    pub fn judged(&self) {
+        self.verifications.inc();
+    }
+
     /// An object is gone.
     pub fn forget(&self, name: &ObjectName) {
         self.ready.remove(&Object::of(name));
@@ -180,6 +193,7 @@ mod tests {
         metrics.changed("create", 3);
         metrics.verified(&web, Timestamp::from_second(1_700_000_000).unwrap());
         metrics.moved();
+        metrics.judged();
         let text = metrics.to_text().unwrap();
         for line in [
             r#"fluxops_object_ready{kind="Delivery",namespace="shop",name="web"} 0"#,
@@ -187,6 +201,7 @@ mod tests {
             r#"fluxops_objects_changed_total{action="create"} 3"#,
             r#"fluxops_source_commit_timestamp_seconds{kind="Delivery",namespace="shop",name="web"} 1700000000"#,
             "fluxops_deliveries_moved_total 1",
+            "fluxops_source_verifications_total 1",
             "# EOF",
         ] {
             assert!(

@@ -106,10 +106,10 @@ impl Work<'_> {
         self.reached = self.reached()?;
         // The policy is made before anything is fetched: without it, nothing that is fetched could be used.
         let policy = Arc::new(self.policy().await?);
-        if let Some(held) = held {
-            self.hold(held, Arc::clone(&policy)).await?;
+        if let Some(held) = &held {
+            self.hold(Arc::clone(held), Arc::clone(&policy)).await?;
         }
-        let revision = self.fetch(access, policy).await?;
+        let revision = self.fetch(access, policy, held).await?;
         self.advance(&revision)?;
         Ok(revision)
     }
@@ -257,6 +257,10 @@ impl Work<'_> {
 
     /// Asks whether the revision that was verified before still satisfies the policy.
     async fn hold(&self, held: Arc<VerifiedRevision>, policy: Arc<Policy>) -> Result<(), Stop> {
+        if held.still_satisfies(&policy, Timestamp::now()) {
+            return Ok(());
+        }
+        self.context.metrics.judged();
         let verified = tokio::task::spawn_blocking(move || {
             held.verify_again(&policy, Timestamp::now())
                 .map_err(|error| Box::new((error, held.commit().clone())))
@@ -283,7 +287,13 @@ impl Work<'_> {
         })
     }
 
-    async fn fetch(&self, access: Access, policy: Arc<Policy>) -> Result<Arc<VerifiedRevision>, Failure> {
+    /// Fetches and verifies. What was verified before and is there still is not verified again.
+    async fn fetch(
+        &self,
+        access: Access,
+        policy: Arc<Policy>,
+        held: Option<Arc<VerifiedRevision>>,
+    ) -> Result<Arc<VerifiedRevision>, Failure> {
         let spec = &self.source.spec;
         let Access {
             url,
@@ -311,6 +321,11 @@ impl Work<'_> {
             }
             failure
         })?;
+        let now = Timestamp::now();
+        if let Some(held) = held.filter(|held| held.is_of(&revision) && held.still_satisfies(&policy, now)) {
+            return Ok(held);
+        }
+        self.context.metrics.judged();
         let verified = tokio::task::spawn_blocking(move || {
             verify(&revision, &policy, Timestamp::now()).map_err(|error| Box::new((error, facts(&revision))))
         });

@@ -148,6 +148,21 @@ impl Policy {
 }
 
 impl Policy {
+    /// Whether what it finds trusted is what another policy found trusted before, given that it found this commit so.
+    pub fn asks_no_more_than(&self, former: &Self, commit: ObjectId) -> bool {
+        let is_alike = |one: &Trust, other: &Trust| one.is_like(other);
+        match (self, former) {
+            (Self::History { trust, anchor, .. }, Self::History { trust: former, .. }) => {
+                matches!(anchor, Anchor::Reached(reached, _) if *reached == commit) && is_alike(trust, former)
+            }
+            (Self::Head(trust), Self::Head(former))
+            | (Self::Tag(trust), Self::Tag(former))
+            | (Self::TagAndHead(trust), Self::TagAndHead(former)) => is_alike(trust, former),
+            (Self::Waived, Self::Waived) => true,
+            _ => false,
+        }
+    }
+
     /// Whose signatures count; nobody's where verification is waived.
     pub fn trust(&self) -> Option<&Trust> {
         match self {

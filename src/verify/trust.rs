@@ -63,6 +63,15 @@ impl Trust {
         &self.people
     }
 
+    /// Whether both trust the same in the same way.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let digest = |store: &Option<TrustStore>| store.as_ref().map(TrustStore::digest);
+        self.people.digest() == other.people.digest()
+            && digest(&self.forge) == digest(&other.forge)
+            && self.allowed == other.allowed
+            && self.rules == other.rules
+    }
+
     /// Who has to have signed what.
     pub fn rules(&self) -> &Rules {
         &self.rules
