@@ -16,12 +16,11 @@ mod remedy;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use delivery::{
     CommonMetadata, Decryption, DecryptionProvider, DeletionPolicy, Delivery, DeliverySpec, DeliveryStatus,
-    Dependency, DriftMode, InventoryEntry, SignerStatus,
+    DeliveryVerify, Dependency, DriftMode, InventoryEntry, SignerStatus,
 };
 pub use duration::{GoDuration, Interval, InvalidDuration, MAX_DURATION};
 pub use git_source::{
-    Rule,
-    AllowedPeople, GitReference, GitSource, GitSourceSpec, GitSourceStatus, TrustKind, TrustReference,
+    AllowedPeople, GitReference, GitSource, GitSourceSpec, GitSourceStatus, Rule, TrustKind, TrustReference,
     VerificationMode, Verify,
 };
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};

@@ -1,5 +1,6 @@
 //! The pipeline, once: which commit, who signed it, what it says, what would change, what changed.
 
+mod approval;
 mod failure;
 mod inputs;
 mod source;
@@ -127,9 +128,16 @@ async fn run(
     let Definition {
         key, spec, status, ..
     } = delivery;
+    let rules = approval::rules(spec)?;
+    if let Some(rules) = &rules {
+        approval::check(delivery, rules, revision).await?;
+    }
     let (rendered, reads) = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
         .await
         .map_err(|_| Failure::late(Step::Render))??;
+    if let Some(rules) = &rules {
+        approval::covers(rules, &reads)?;
+    }
     delivered.inputs = Some(Inputs::new(spec.clone(), reads));
     let mode = spec.drift.unwrap_or_default();
     let is_settled = is_settled(delivery, revision, trigger);

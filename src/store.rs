@@ -7,6 +7,7 @@ mod inventory;
 mod last_trusted;
 mod references;
 
+pub(crate) use definition::our_kind;
 pub use definition::{
     ACCEPT_REWIND, Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
 };

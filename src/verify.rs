@@ -137,7 +137,9 @@ pub enum VerifyError {
         refusal: Box<Unapproved>,
     },
     /// Rules cannot be kept where nothing is verified.
-    #[error("failed to verify: the source verifies nothing (mode None), and so nobody is known to have signed")]
+    #[error(
+        "failed to verify: the source verifies nothing (mode None), and so nobody is known to have signed"
+    )]
     NobodyTrusted,
     /// The tag's signature does not do.
     #[error("failed to verify tag {tag}: {refusal}")]
@@ -174,7 +176,11 @@ impl From<HistoryError> for VerifyError {
 }
 
 /// Holds a fetched revision against a policy.
-pub fn verify(revision: &Revision, policy: &Arc<Policy>, now: Timestamp) -> Result<VerifiedRevision, VerifyError> {
+pub fn verify(
+    revision: &Revision,
+    policy: &Arc<Policy>,
+    now: Timestamp,
+) -> Result<VerifiedRevision, VerifyError> {
     let objects = revision.objects().map_err(VerifyError::Mirror)?;
     let (id, raw) = read(&objects, revision.commit())?;
     let (verification, valid_until) = judge(revision, &objects, policy, id, &raw, now)?;
@@ -201,7 +207,12 @@ fn judge(
     now: Timestamp,
 ) -> Result<(Verification, Option<Timestamp>), VerifyError> {
     let (trust, settled) = match policy {
-        Policy::History { trust, settled, accepted, .. } => (trust, settled.filter(|_| *accepted != Some(id))),
+        Policy::History {
+            trust,
+            settled,
+            accepted,
+            ..
+        } => (trust, settled.filter(|_| *accepted != Some(id))),
         Policy::Head(trust) | Policy::Tag(trust) | Policy::TagAndHead(trust) => (trust, None),
         Policy::Waived => return Ok((Verification::Waived, None)),
     };

@@ -96,9 +96,28 @@ pub struct DeliverySpec {
     /// What becomes of objects that somebody else changes between commits; they are corrected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftMode>,
+    /// Who has to have signed what is delivered, beyond what the source asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<DeliveryVerify>,
     /// No apply while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+}
+
+/// Who has to have signed what a Delivery delivers. It is judged as a rule of the source is, with the keys of the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeliveryVerify {
+    /// All that may be read, as folders or files from the root of the repository; `path` when absent. A build that reads
+    /// anything else is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Whose signatures count, as in the rules of a source; everybody's who is trusted when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// How many different people have to have signed; 1 when absent, 16 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
 }
 
 /// A Delivery that has to be Ready first.

@@ -1,6 +1,7 @@
 //! `fluxops verify`: verdicts on the commits or a tag of a local repository.
 
 mod judge;
+mod policy;
 mod pre_receive;
 mod repository;
 
@@ -10,9 +11,10 @@ use clap::{Args, ValueEnum};
 use git_signature::ObjectId;
 use jiff::Timestamp;
 
-use self::judge::{Explain, Verdict, commits, head, tag};
+use self::judge::{Approved, Explain, Verdict, approved, commits, head, tag};
 use self::repository::Local;
 use super::{CommandError, Console, Exit, Format, trust};
+use crate::api::GitReference;
 use crate::verify::{Allowed, HistoryError, PolicyError, Rules, Trust, all, since, store};
 
 #[derive(Args)]
@@ -79,10 +81,20 @@ pub(super) fn run(arguments: &Arguments, console: &mut Console<'_>) -> Result<Ex
         }
         None => None,
     };
-    let trust = Trust::new(people, forge, Allowed::default(), Rules::default());
+    let spec = arguments.policy.as_deref().map(policy::read).transpose()?;
+    let verify = spec.as_ref().map(|spec| &spec.verify);
+    let allowed = Allowed::new(verify.and_then(|verify| verify.allowed.as_ref()));
+    let rules = verify.map_or_else(|| Ok(Rules::default()), |verify| Rules::parse(&verify.rules));
+    let trust = Trust::new(people, forge, allowed, rules.map_err(CommandError::unusable)?);
     let now = Timestamp::now();
     let verdicts = if arguments.pre_receive {
-        pre_receive::judge(&Local::of_hook(&arguments.repo)?, &trust, now)?
+        let followed = spec.as_ref().and_then(|spec| followed(spec.reference.as_ref()));
+        pre_receive::judge(
+            &Local::of_hook(&arguments.repo)?,
+            &trust,
+            followed.as_deref(),
+            now,
+        )?
     } else {
         judge(&Local::open(&arguments.repo)?, &trust, arguments, now)?
     };
@@ -104,17 +116,56 @@ fn judge(
         return Err(CommandError::new(Exit::Unusable, "--since is for mode history"));
     }
     if arguments.mode == Mode::Tag {
-        return Ok(vec![tag(local, trust, &arguments.revision, now)?]);
+        let verdict = tag(local, trust, &arguments.revision, now)?;
+        let commit = local.commit_id(&format!("refs/tags/{}", arguments.revision))?;
+        return approved(
+            local,
+            trust,
+            &Approved::new(commit, None, local.approvals()?),
+            vec![verdict],
+            now,
+        );
     }
     let id = local.commit_id(&arguments.revision)?;
     if arguments.mode == Mode::Head {
-        return Ok(vec![head(local, trust, id, now)?]);
+        let verdict = head(local, trust, id, now)?;
+        return approved(
+            local,
+            trust,
+            &Approved::new(id, None, local.approvals()?),
+            vec![verdict],
+            now,
+        );
     }
-    let ids = match &arguments.since {
-        Some(start) => since(local, local.commit_id(start)?, id),
+    let start = arguments
+        .since
+        .as_deref()
+        .map(|start| local.commit_id(start))
+        .transpose()?;
+    let ids = match start {
+        Some(start) => since(local, start, id),
         None => all(local, id),
     };
-    history(local, trust, id, ids, now)
+    let verdicts = history(local, trust, id, ids, now)?;
+    approved(
+        local,
+        trust,
+        &Approved::new(id, start, local.approvals()?),
+        verdicts,
+        now,
+    )
+}
+
+/// The branch that a source follows, as a reference; none where it follows tags or a commit.
+fn followed(reference: Option<&GitReference>) -> Option<String> {
+    match reference {
+        None => Some("refs/heads/master".to_owned()),
+        Some(GitReference { name: Some(name), .. }) => Some(name.clone()),
+        Some(GitReference {
+            branch: Some(branch), ..
+        }) => Some(format!("refs/heads/{branch}")),
+        Some(_) => None,
+    }
 }
 
 /// The verdicts on a history; on its head alone where there is no way to it.

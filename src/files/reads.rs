@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use git2::Oid;
 
 use super::git_tree::{Entry, Reader, Tree};
+use crate::verify::Rules;
 
 /// Everything that was looked at, what was looked for in vain included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,16 @@ impl Reads {
 
     pub(super) fn listing(&mut self, folder: &str, tree: Oid) {
         self.listings.insert(folder.to_owned(), tree);
+    }
+
+    /// Something that was read and that rules do not cover. That there is a folder, or nothing, is no content.
+    pub fn outside(&self, rules: &Rules) -> Option<&str> {
+        let read = self.entries.iter().filter_map(|(path, seen)| match seen {
+            Seen::Other(..) => Some(path),
+            Seen::Nothing | Seen::Folder => None,
+        });
+        let mut read = read.chain(self.listings.keys()).map(String::as_str);
+        read.find(|path| !rules.paths().any(|rule| rule.covers(path)))
     }
 
     /// Whether the same is at the same places of another tree. What cannot be looked at is not the same.

@@ -144,7 +144,10 @@ impl From<VerifyError> for Failure {
                 Refusal::NotYetValid { .. } | Refusal::FromTheFuture { .. } => Remedy::Retry,
                 _ => Remedy::Change,
             },
-            VerifyError::Mirror(_) | VerifyError::Unreadable(_) => Remedy::Retry,
+            // A tag that approves it may come without a commit.
+            VerifyError::Mirror(_) | VerifyError::Unreadable(_) | VerifyError::Unapproved { .. } => {
+                Remedy::Retry
+            }
             _ => Remedy::Change,
         };
         Self::new(Step::Verify, error.reason(), &error, remedy)

@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use git_signature::ObjectId;
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
+use super::Approvals;
 use super::clock::{Clock, Step};
 use super::complete::check_complete;
 use super::error::FetchError;
 use super::receive::receive;
 use super::upload_pack::{Remote, RemoteReference};
 use super::url::GitUrl;
-use super::Approvals;
 use crate::name::hex;
 
 /// The most packs of a mirror. Each fetch adds one; with more the mirror is cloned anew, into a single one.
@@ -239,7 +239,10 @@ impl Workspace {
             let (_, kind) = odb.read_header(*target).map_err(|error| unusable(&error))?;
             if kind == ObjectType::Tag {
                 let id = target.to_string().parse::<ObjectId>();
-                tags.insert(name.clone(), id.map_err(|_| FetchError::Mirror(format!("{target} is no id")))?);
+                tags.insert(
+                    name.clone(),
+                    id.map_err(|_| FetchError::Mirror(format!("{target} is no id")))?,
+                );
             }
         }
         Ok(tags)

@@ -210,7 +210,8 @@ fn read_v0_references<I: Incoming>(
         // An empty repository lists `capabilities^{}` with an id of zeros, which is no id.
         let is_placeholder = listed.ends_with(" capabilities^{}");
         if !is_placeholder {
-            references.extend(reference(listed)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
+            references
+                .extend(reference(listed)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
         }
         line = text(lines.next()?, discretion)?;
     }
@@ -231,7 +232,8 @@ fn read_references<I: Incoming>(
             None => return Ok(references),
             // A server may ignore the prefix.
             Some(line) => {
-                references.extend(reference(&line)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
+                references
+                    .extend(reference(&line)?.filter(|reference| begins_with_one(&reference.name, prefixes)));
             }
         }
     }

@@ -66,7 +66,8 @@ impl fmt::Display for Unapproved {
                 "; who approves it signs it: git tag -s {} {state}, and pushes the tag",
                 path.approval("NAME").trim_start_matches("refs/tags/")
             ),
-            None => formatter.write_str("; nothing is there any more, which no tag can approve: change the rule first"),
+            None => formatter
+                .write_str("; nothing is there any more, which no tag can approve: change the rule first"),
         }
     }
 }
@@ -151,7 +152,11 @@ impl<C: Contents> Judge<'_, C> {
             ([], _) if state.is_none() => Origin::Never,
             ([first, ..], all) if all.iter().all(|other| *other == state) => Origin::Earlier(vec![*first]),
             ([ours, theirs], [one, other]) if *one == state || *other == state => {
-                let (kept, given_up) = if *one == state { (ours, other) } else { (theirs, one) };
+                let (kept, given_up) = if *one == state {
+                    (ours, other)
+                } else {
+                    (theirs, one)
+                };
                 // One side alone may have changed it. Who takes one of two changes makes a decision.
                 match forge::single_base(self.contents, *ours, *theirs) {
                     Ok(base) if self.state_of(base, rule)? == *given_up => Origin::Earlier(vec![*kept]),
@@ -248,7 +253,8 @@ impl Signed {
             let why = format!("the signature of {} is not asked for", signer.identity);
             return self.explain(why);
         }
-        let is_new = !self.addresses.contains(&address.to_lowercase()) && !self.keys.contains(&signer.fingerprint);
+        let is_new =
+            !self.addresses.contains(&address.to_lowercase()) && !self.keys.contains(&signer.fingerprint);
         if is_new {
             self.addresses.insert(address.to_lowercase());
             self.keys.insert(signer.fingerprint.clone());
@@ -259,7 +265,9 @@ impl Signed {
     /// Somebody's signature does not do. What cannot be read is an error.
     fn pass_over(&mut self, error: VerifyError) -> Result<(), VerifyError> {
         match &error {
-            VerifyError::Unreadable(_) | VerifyError::History(_) | VerifyError::Mirror(_) => return Err(error),
+            VerifyError::Unreadable(_) | VerifyError::History(_) | VerifyError::Mirror(_) => {
+                return Err(error);
+            }
             VerifyError::Commit { refusal, .. } | VerifyError::Tag { refusal, .. } => {
                 if matches!(refusal, Refusal::Revoked { .. }) {
                     self.revoked = Some(error);

@@ -105,7 +105,11 @@ pub(super) fn check(contents: &impl Contents, commit: &Commit<'_>) -> Result<[Ob
 
 /// The commit that all others descend from which two commits descend from. What the database says is proven by the
 /// commits alone: none that stands beside it is behind both.
-pub(super) fn single_base(contents: &impl Contents, ours: ObjectId, theirs: ObjectId) -> Result<ObjectId, ForgeError> {
+pub(super) fn single_base(
+    contents: &impl Contents,
+    ours: ObjectId,
+    theirs: ObjectId,
+) -> Result<ObjectId, ForgeError> {
     let base = contents
         .merge_base(ours, theirs)?
         .ok_or(ForgeRefusal::NoSingleBase)?;

@@ -4,15 +4,13 @@
 //! what both changed is merged line by line where it is a text. Everything else is a conflict. Where Git would find a
 //! rename and merge further, this refuses: that merge is for a person to make and to sign.
 
-
-
 use std::collections::BTreeSet;
 
 use git_signature::{CollisionAttack, ObjectId, ObjectKind};
 use git2::{MergeFileInput, MergeFileOptions, MergeFileResult};
 
-use super::tree::{self, Entries, Entry, Mode};
 use super::Commits;
+use super::tree::{self, Entries, Entry, Mode};
 use crate::source::{MAX_TREE_DEPTH, ObjectError};
 
 /// The largest file that is merged line by line, in bytes. Larger ones may be changed by one side alone.

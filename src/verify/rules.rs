@@ -164,7 +164,8 @@ impl RulePath {
             text => text.strip_suffix("/**").unwrap_or(text),
         };
         let is_name = |name: &str| {
-            !matches!(name, "" | "." | "..") && !name.contains(|c: char| c.is_control() || "*?[]\\".contains(c))
+            !matches!(name, "" | "." | "..")
+                && !name.contains(|c: char| c.is_control() || "*?[]\\".contains(c))
         };
         if text == "**" || path.split('/').all(is_name) {
             Ok(Self(path.to_owned()))
@@ -285,7 +286,11 @@ mod tests {
             ("a", "refs/tags/a/b", false),
             ("a", "refs/heads/approvals/a/b", false),
         ] {
-            assert_eq!(path(rule).is_approved_by(reference), expected, "{rule} {reference}");
+            assert_eq!(
+                path(rule).is_approved_by(reference),
+                expected,
+                "{rule} {reference}"
+            );
         }
         for rule in ["a/b", "**"] {
             assert!(path(rule).is_approved_by(&path(rule).approval("x")));

@@ -3,8 +3,8 @@
 use git_signature::{Commit, ObjectId, Refusal, Signer, TrustStore};
 use jiff::Timestamp;
 
-use super::forge::{self, ForgeError};
 use super::approval::Judge;
+use super::forge::{self, ForgeError};
 use super::{Allowed, Contents, HistoryError, Rules, VerifyError};
 use crate::source::Approvals;
 

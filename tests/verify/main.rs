@@ -7,4 +7,5 @@ mod support;
 mod forge;
 mod history;
 mod merge;
+mod rules;
 mod user;

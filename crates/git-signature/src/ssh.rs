@@ -248,7 +248,8 @@ impl Certified {
             return Err(refused(CertificateProblem::CriticalOption(visible(option))));
         }
         for moment in times.moments() {
-            self.window().check(moment, || Validity::Certificate(name.clone()))?;
+            self.window()
+                .check(moment, || Validity::Certificate(name.clone()))?;
         }
         Ok(())
     }

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::thread;
 
-use git_signature::{ObjectId, Refusal, Signer};
+use git_signature::{ObjectId, Refusal, Signer, Tag};
 use jiff::Timestamp;
 
 use super::repository::Local;
 use crate::cli::{CommandError, Exit};
+use crate::source::{APPROVALS, Approvals};
 use crate::verify::{ForgeRefusal, HistoryError, Trust, VerifyError, Voucher, vouched};
 
 /// Fewer commits than this are not worth another thread.
@@ -205,6 +206,55 @@ fn commit(local: &Local, trust: &Trust, id: ObjectId, now: Timestamp) -> Result<
     })
 }
 
+/// A commit that rules are held against.
+pub(super) struct Approved {
+    commit: ObjectId,
+    /// What it descends from and what is taken as trusted, with what stands at the paths of the rules there.
+    settled: Option<ObjectId>,
+    approvals: Approvals,
+}
+
+impl Approved {
+    pub(super) fn new(commit: ObjectId, settled: Option<ObjectId>, approvals: Approvals) -> Self {
+        Self {
+            commit,
+            settled,
+            approvals,
+        }
+    }
+}
+
+/// Verdicts on a history, with that on its head by the rules as well, if all of it is trusted without.
+pub(super) fn approved(
+    local: &Local,
+    trust: &Trust,
+    head: &Approved,
+    mut verdicts: Vec<Verdict>,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, CommandError> {
+    if !verdicts.iter().all(Verdict::is_trusted) {
+        return Ok(verdicts);
+    }
+    let Approved {
+        commit,
+        settled,
+        approvals,
+    } = head;
+    match trust.check_rules(trust.rules(), local, approvals, *settled, *commit, now) {
+        Ok(()) => {}
+        Err(VerifyError::Unreadable(error)) => return Err(CommandError::unusable(error)),
+        Err(error) => {
+            let text = match &error {
+                VerifyError::Unapproved { refusal, .. } => refusal.to_string(),
+                error => error.to_string(),
+            };
+            verdicts.retain(|verdict| verdict.commit != commit.to_string());
+            verdicts.push(Verdict::refused(*commit, error.reason(), text));
+        }
+    }
+    Ok(verdicts)
+}
+
 /// The verdict on a commit without its history. Where the forge made it, it goes by what was merged.
 pub(super) fn head(
     local: &Local,
@@ -231,6 +281,13 @@ pub(super) fn tag_object(
 ) -> Result<Verdict, CommandError> {
     let raw = local.raw(id).map_err(CommandError::unusable)?;
     Ok(match raw {
+        // Who approves what stands at a path tags a tree or a file.
+        Some(raw) if reference.starts_with(APPROVALS) => {
+            let judged = Tag::parse(&raw, id)
+                .map_err(Refusal::from)
+                .and_then(|tag| trust.people().verify_parsed_tag(&tag, reference, now));
+            Verdict::of_tag(id, &judged)
+        }
         Some(raw) => {
             let judged = trust.people().verify_tag(&raw, id, reference, now);
             Verdict::of_tag(id, &judged.map(|(signer, _)| signer))

@@ -6,9 +6,10 @@ use git_signature::ObjectId;
 use jiff::Timestamp;
 
 use super::history;
-use super::judge::{Verdict, tag_object};
+use super::judge::{Approved, Verdict, approved, tag_object};
 use super::repository::Local;
 use crate::cli::{CommandError, Exit};
+use crate::source::APPROVALS;
 use crate::verify::{Trust, all, since};
 
 /// The most that a hook reads, in bytes: room for some 100,000 references.
@@ -18,7 +19,14 @@ const ABSENT: &str = "0000000000000000000000000000000000000000";
 
 /// Verdicts on all that is pushed. A branch has to descend from where it was, and every commit since has to be signed;
 /// of a new branch, every commit. A tag has to be annotated and signed. Deleting is not for signatures to judge.
-pub(super) fn judge(local: &Local, trust: &Trust, now: Timestamp) -> Result<Vec<Verdict>, CommandError> {
+/// Rules are about the branch that is `followed` alone, so that others may be worked on; approvals may come in the same
+/// push.
+pub(super) fn judge(
+    local: &Local,
+    trust: &Trust,
+    followed: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Verdict>, CommandError> {
     let mut input = String::new();
     io::stdin()
         .take(MAX_INPUT + 1)
@@ -27,9 +35,17 @@ pub(super) fn judge(local: &Local, trust: &Trust, now: Timestamp) -> Result<Vec<
     if input.len() as u64 > MAX_INPUT {
         return Err(unusable("there are too many references"));
     }
+    let updates: Vec<Update<'_>> = input.lines().map(Update::parse).collect::<Result<_, _>>()?;
+    let mut approvals = local.approvals()?;
+    for update in updates
+        .iter()
+        .filter(|update| update.reference.starts_with(APPROVALS))
+    {
+        approvals.remove(update.reference);
+        approvals.extend(update.new.map(|new| (update.reference.to_owned(), new)));
+    }
     let mut verdicts = Vec::new();
-    for line in input.lines() {
-        let Update { old, new, reference } = Update::parse(line)?;
+    for Update { old, new, reference } in updates {
         let Some(new) = new else { continue };
         if reference.starts_with("refs/tags/") {
             verdicts.push(tag_object(local, trust, new, reference, now)?);
@@ -38,7 +54,12 @@ pub(super) fn judge(local: &Local, trust: &Trust, now: Timestamp) -> Result<Vec<
                 Some(old) => since(local, old, new),
                 None => all(local, new),
             };
-            verdicts.extend(history(local, trust, new, ids, now)?);
+            let mut judged = history(local, trust, new, ids, now)?;
+            if followed == Some(reference) {
+                let head = Approved::new(new, old, approvals.clone());
+                judged = approved(local, trust, &head, judged, now)?;
+            }
+            verdicts.extend(judged);
         }
     }
     Ok(verdicts)

@@ -6,7 +6,7 @@ use git_signature::ObjectId;
 use git2::{ObjectType, Oid, Repository};
 
 use crate::cli::{CommandError, Exit};
-use crate::source::ObjectError;
+use crate::source::{APPROVALS, Approvals, ObjectError};
 use crate::verify::{Commits, Contents, MAX_OBJECT_BYTES};
 
 /// A repository, which each thread opens for itself.
@@ -85,6 +85,25 @@ impl Local {
                 format!("{reference} is a symbolic reference, no tag"),
             )
         })?)
+    }
+
+    /// The tags by which people approve what stands at a path.
+    pub(super) fn approvals(&self) -> Result<Approvals, CommandError> {
+        let unreadable = |error: git2::Error| {
+            let why = format!("failed to read the references: {}", error.message());
+            CommandError::new(Exit::Unusable, why)
+        };
+        let mut approvals = Approvals::new();
+        for reference in self.repository.references().map_err(unreadable)? {
+            let reference = reference.map_err(unreadable)?;
+            if let (Ok(name), Some(target)) = (reference.name(), reference.target())
+                && name.starts_with(APPROVALS)
+                && self.repository.find_tag(target).is_ok()
+            {
+                approvals.insert(name.to_owned(), to_id(target)?);
+            }
+        }
+        Ok(approvals)
     }
 
     /// The exact content of a commit or tag, or nothing if it is not there.
