@@ -433,6 +433,11 @@ impl VerifiedRevision {
         is_recent && is_valid && commit.is_ok_and(|commit| policy.asks_no_more_than(&self.policy, commit))
     }
 
+    /// Whether both are of the same revision, with the same tags that approve something.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is_of(&other.revision)
+    }
+
     /// Whether this is the revision that was verified.
     pub fn is_of(&self, revision: &Revision) -> bool {
         self.revision == *revision

@@ -3,41 +3,15 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use serde_json::Value as Json;
 use support::eventually;
-use support::installed::Installed;
-
-/// Where the process serves, by its log.
-fn address(installed: &Installed) -> String {
-    let log = installed.log();
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    let mut served = lines.filter(|line| line["message"] == "health and metrics are served");
-    served.next().unwrap()["address"].as_str().unwrap().to_owned()
-}
-
-/// The status line and the rest of an answer.
-fn get(address: &str, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: fluxops\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (status, rest) = answer.split_once("\r\n").unwrap();
-    (status.to_owned(), rest.to_owned())
-}
+use support::installed::{Installed, get};
 
 #[test]
 fn health_and_metrics_are_served() {
     let (mut installed, _) = Installed::with_good_commit();
-    let address = address(&installed);
+    let address = installed.operations();
     for path in ["/livez", "/readyz"] {
         assert_eq!(get(&address, path).0, "HTTP/1.1 200 OK", "{path}");
     }

@@ -118,7 +118,7 @@ impl Controller {
             Ok(revision) => self
                 .revisions
                 .get(&name.key)
-                .is_none_or(|former| former.name() != revision.name()),
+                .is_none_or(|former| !former.is_same(revision)),
             // Deliveries that wait for it have something new to say.
             Err(_) => !self.revisions.contains_key(&name.key),
         };

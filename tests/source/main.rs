@@ -11,6 +11,7 @@
 mod support;
 mod world;
 
+mod approvals;
 mod references;
 
 mod protocol;

@@ -78,7 +78,7 @@ async fn a_server_of_the_first_protocol_does_as_well() {
 }
 
 /// Stands before a server and spoils the header that asks for the second protocol; the port it listens on.
-fn forget_protocol_2(server: u16) -> u16 {
+pub(crate) fn forget_protocol_2(server: u16) -> u16 {
     const HEADER: &[u8] = b"git-protocol:";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fluxops::api::{GitReference, SecretData};
 use fluxops::source::{
-    Credentials, Fetch, FetchError, GitUrl, Home, Mirror, Oid, RawObject, Revision, fetch,
+    Credentials, Fetch, FetchError, GitUrl, Home, Mirror, Oid, RawObject, Revision, WantApprovals, fetch,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -138,6 +138,7 @@ pub(crate) fn remote(url: &str, entries: &[(&str, &str)]) -> Fetch {
         credentials,
         proxy: None,
         timeout: PATIENCE,
+        approvals: WantApprovals::Never,
         state_dir: PathBuf::new(),
     }
 }

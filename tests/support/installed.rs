@@ -4,6 +4,8 @@
 //! each other, nor anything else on the cluster.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -132,6 +134,25 @@ impl Installed {
 
     fn log_file(&self) -> PathBuf {
         self.world.folder().join("fluxops.log")
+    }
+
+    /// Where the process serves health and metrics, by its log.
+    pub(crate) fn operations(&self) -> String {
+        eventually("an address of metrics", || {
+            let log = self.log();
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Json>(line).ok());
+            let mut served = lines.filter(|line| line["message"] == "health and metrics are served");
+            served.next()?["address"].as_str().map(str::to_owned)
+        })
+    }
+
+    /// The value of a counter without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let (_, text) = get(&self.operations(), "/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap().trim().parse().unwrap()
     }
 
     /// Where one of our objects is, by `gitsources/apps` for example.
@@ -301,4 +322,18 @@ fn write_kubeconfig(path: &Path, token: &str) -> String {
     }
     fs::write(path, config.to_string()).unwrap();
     path.display().to_string()
+}
+
+/// The status line and the rest of an answer.
+pub(crate) fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: fluxops\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (status, rest) = answer.split_once("\r\n").unwrap();
+    (status.to_owned(), rest.to_owned())
 }
