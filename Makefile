@@ -51,6 +51,7 @@ crds: ## write what src/api defines to crds/ and docs/fields.md
 
 verdicts: ## write what the tests of signatures saw to docs/verdicts.md and docs/verdict-reasons.md
 	@FLUXOPS_WRITE_DOCS=1 cargo test --quiet -p git-signature --test verdicts
+	FLUXOPS_WRITE_DOCS=1 cargo test --quiet --test verify table
 
 fmt: ## format all code
 	@cargo fmt --all

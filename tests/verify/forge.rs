@@ -1,11 +1,13 @@
 //! What a forge's key may sign: clean merges of commits that are trusted, and nothing else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use serde_json::Value as Json;
 
 use crate::support::fluxops::Run;
-use crate::support::repository::SigningKey;
+use crate::support::repository::{SigningKey, run};
 use crate::user::{User, rule};
 
 /// A user whose forge merges by a button.
@@ -289,4 +291,54 @@ fn a_stranger_merges_nothing_and_a_forged_tree_is_no_merge_of_the_forge() {
     fs::write(&file, "nonsense").unwrap();
     let run = hosted.verify(&[]).expect(2);
     assert!(run.stderr.contains("the forge's keys"), "{}", run.stderr);
+}
+
+#[test]
+fn a_forges_openpgp_key_counts_as_well() {
+    let hosted = Hosted::new();
+    // As GitHub's own.
+    let home = hosted.user.scratch.path().join("gnupg");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    let gpg = |arguments: &[&str]| {
+        let mut command = Command::new("gpg");
+        command
+            .arg("--homedir")
+            .arg(&home)
+            .args(["--batch", "--quiet", "--passphrase", ""]);
+        run(command.args(arguments))
+    };
+    let name = "Forge <noreply@forge.example>";
+    gpg(&["--quick-gen-key", name, "ed25519", "sign", "never"]);
+    let key = hosted.user.scratch.path().join("web-flow.asc");
+    fs::write(&key, gpg(&["--armor", "--export"])).unwrap();
+    let program = hosted.user.scratch.path().join("gpg");
+    let script = format!("#!/bin/sh\nexec gpg --homedir '{}' \"$@\"\n", home.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let program = format!("gpg.program={}", program.display());
+    let key = key.display().to_string();
+    let git = |arguments: &[&str]| {
+        let settings = [
+            "-c",
+            "gpg.format=openpgp",
+            "-c",
+            "user.signingkey=noreply@forge.example",
+            "-c",
+            &program,
+        ];
+        hosted.user.repository.git(&[&settings[..], arguments].concat())
+    };
+    git(&["merge", "-q", "--no-ff", "-S", "-m", "Merge", "side"]);
+    let verify = |code: i32| {
+        let arguments = ["--forge", &key, "--since", &hosted.first];
+        hosted.user.verify(&arguments).expect(code)
+    };
+    let run = verify(0);
+    assert!(run.stdout.contains(name), "{}", run.stdout);
+    hosted.user.repository.write("more", "x");
+    git(&["add", "-A"]);
+    git(&["commit", "-q", "--amend", "--no-edit", "-S"]);
+    let run = verify(1);
+    assert!(run.stdout.contains("its tree is not the merge"), "{}", run.stdout);
 }

@@ -8,4 +8,5 @@ mod forge;
 mod history;
 mod merge;
 mod rules;
+mod table;
 mod user;

@@ -9,8 +9,10 @@ const WRITE: &str = "FLUXOPS_WRITE_DOCS";
 /// writes it.
 pub(crate) fn check(name: &str, part: &str, generated: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
-        .join(name);
+        .ancestors()
+        .map(|folder| folder.join("docs").join(name))
+        .find(|path| path.exists())
+        .expect("the document is there");
     let document = std::fs::read_to_string(&path).unwrap();
     let begin = format!("<!-- {part}: written by `make verdicts` -->\n");
     let end = format!("<!-- {part}: end -->");
