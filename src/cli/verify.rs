@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     /// A folder with the forge's keys, or one file of such a folder: they count for its clean merges alone
     #[arg(long, value_name = "DIR|FILE")]
     forge: Option<PathBuf>,
-    /// A file with a GitSource, whose spec.verify says who may be named and who has to sign what (allowed, rules)
+    /// A file with a `GitSource`, whose spec.verify says who may be named and who has to sign what (allowed, rules)
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// What has to be signed

@@ -556,7 +556,7 @@ mod tests {
             .into_bytes();
         let error = read_references(
             &mut Lines::new(Endless(line, 0)),
-            "refs/heads/",
+            &["refs/heads/"],
             Discretion::Quote,
         )
         .unwrap_err();

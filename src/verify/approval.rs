@@ -84,7 +84,7 @@ pub(super) struct Judge<'a, C> {
 
 /// Those whose signature counts for one state.
 #[derive(Default)]
-struct Signed {
+struct Tally {
     people: Vec<String>,
     addresses: BTreeSet<String>,
     keys: BTreeSet<String>,
@@ -110,10 +110,10 @@ impl<C: Contents> Judge<'_, C> {
             let raw = self.raw(id)?;
             let commit = parse(&raw, id)?;
             let state = self.state(&commit, rule)?;
-            let mut signed = self.tagged(rule, state)?;
-            let enough = |signed: &Signed| signed.people.len() >= rule.threshold;
-            let is_settled = settled == Some(state) && signed.revoked.is_none();
-            if enough(&signed) || is_settled {
+            let mut tally = self.tagged(rule, state)?;
+            let enough = |tally: &Tally| tally.people.len() >= rule.threshold;
+            let is_settled = settled == Some(state) && tally.revoked.is_none();
+            if enough(&tally) || is_settled {
                 continue;
             }
             match self.origin(&commit, state, rule)? {
@@ -121,16 +121,16 @@ impl<C: Contents> Judge<'_, C> {
                 Origin::Never => {}
                 Origin::Here => {
                     match self.trust.vouch(self.contents, &raw, id, self.now) {
-                        Ok(Voucher::Person(signer)) => signed.count(&signer, rule),
+                        Ok(Voucher::Person(signer)) => tally.count(&signer, rule),
                         // Where it merged what is one of both sides' as it is, the way has gone on.
                         Ok(Voucher::Forge { parents, .. }) => {
                             pending.extend(parents.into_iter().filter(|id| seen.insert(*id)));
                             continue;
                         }
-                        Err(error) => signed.pass_over(error)?,
+                        Err(error) => tally.pass_over(error)?,
                     }
-                    if !enough(&signed) {
-                        return Err(signed.refusal(rule, state, head));
+                    if !enough(&tally) {
+                        return Err(tally.refusal(rule, state, head));
                     }
                 }
             }
@@ -169,9 +169,9 @@ impl<C: Contents> Judge<'_, C> {
     }
 
     /// Who signed tags of a state.
-    fn tagged(&self, rule: &Rule, state: State) -> Result<Signed, VerifyError> {
-        let mut signed = Signed::default();
-        let Some(entry) = state else { return Ok(signed) };
+    fn tagged(&self, rule: &Rule, state: State) -> Result<Tally, VerifyError> {
+        let mut tally = Tally::default();
+        let Some(entry) = state else { return Ok(tally) };
         let about = self
             .approvals
             .iter()
@@ -185,7 +185,7 @@ impl<C: Contents> Judge<'_, C> {
             let tag = match Tag::parse(&raw, *id) {
                 Ok(tag) => tag,
                 Err(error) => {
-                    signed.pass_over(refused(error.into()))?;
+                    tally.pass_over(refused(error.into()))?;
                     continue;
                 }
             };
@@ -194,11 +194,11 @@ impl<C: Contents> Judge<'_, C> {
                 continue;
             }
             match self.trust.people().verify_parsed_tag(&tag, reference, self.now) {
-                Ok(signer) => signed.count(&signer, rule),
-                Err(refusal) => signed.pass_over(refused(refusal))?,
+                Ok(signer) => tally.count(&signer, rule),
+                Err(refusal) => tally.pass_over(refused(refusal))?,
             }
         }
-        Ok(signed)
+        Ok(tally)
     }
 
     fn state_of(&self, id: ObjectId, rule: &Rule) -> Result<State, VerifyError> {
@@ -245,7 +245,7 @@ enum Origin {
     Never,
 }
 
-impl Signed {
+impl Tally {
     /// Counts somebody, unless the same person or the same key was counted before.
     fn count(&mut self, signer: &Signer, rule: &Rule) {
         let address = address(&signer.identity);
@@ -349,11 +349,11 @@ mod tests {
                 threshold: None,
             };
             let rules = Rules::parse(&[spec]).unwrap();
-            let mut signed = Signed::default();
+            let mut tally = Tally::default();
             for (identity, fingerprint) in signers {
-                signed.count(&signer(identity, fingerprint), rules.iter().next().unwrap());
+                tally.count(&signer(identity, fingerprint), rules.iter().next().unwrap());
             }
-            signed.people.len()
+            tally.people.len()
         };
         assert_eq!(count(&[("a@x", "1"), ("b@x", "2")], &[]), 2);
         assert_eq!(count(&[("a@x", "1"), ("a@x", "2")], &[]), 1);

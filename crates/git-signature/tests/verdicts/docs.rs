@@ -1,4 +1,5 @@
 //! Documents of the repository with a part that a test writes, so that they say what is so.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::path::Path;
 
