@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value as Json, json};
 use support::eventually;
 use support::fluxops::Run;
-use support::installed::Installed;
+use support::installed::{Installed, holds};
 use support::repository::SigningKey;
 use support::world::World;
 
@@ -233,6 +233,20 @@ fn the_forges_key_counts_for_its_clean_merges_alone() {
     world.more[0]["data"]["revoked_keys"] = world.alice.public().into();
     let run = world.once().expect(1);
     world.assert_failed(&run, "gitsource/apps", "Revoked", "");
+}
+
+#[test]
+fn an_event_says_that_a_source_is_stale() {
+    let (mut installed, _) = installed();
+    installed.world.source["spec"]["verify"]["maxAge"] = "1s".into();
+    installed.apply(&installed.world.source);
+    eventually("an Event", || {
+        let events = installed.events("GitSource", "apps");
+        let expected = ("Warning".to_owned(), "Stale".to_owned());
+        events.contains(&expected).then_some(())
+    });
+    let source = installed.wait_for("gitsources", "apps", |source| holds(source, "Stale"));
+    assert!(holds(&source, "Ready"), "{source:#}");
 }
 
 #[test]
