@@ -16,7 +16,7 @@ mod remedy;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use delivery::{
     CommonMetadata, Decryption, DecryptionProvider, DeletionPolicy, Delivery, DeliverySpec, DeliveryStatus,
-    DeliveryVerify, Dependency, DriftMode, InventoryEntry, SignerStatus,
+    DeliveryVerify, Dependency, DriftMode, IgnoreRule, InventoryEntry, SignerStatus,
 };
 pub use duration::{GoDuration, Interval, InvalidDuration, MAX_DURATION};
 pub use git_source::{

@@ -283,7 +283,7 @@ async fn apply_one(
 }
 
 async fn persist(session: &Session, target: &Target, resource: &Resource) -> Result<Metadata, ClusterError> {
-    let body = manifest_yaml::to_json_exposed(target.manifest.body());
+    let body = manifest_yaml::to_json_exposed(target.body());
     session
         .apply(target.manifest.object(), resource, body, ApplyMode::Persist)
         .await

@@ -3,6 +3,8 @@
 //! A server-side apply that is a dry run answers with metadata; its `managedFields` are those of the live object
 //! exactly when the apply would change nothing. Neither request brings back what an object holds.
 
+mod concession;
+mod ignore;
 mod immutable;
 mod left;
 mod ownership;
@@ -13,16 +15,19 @@ use std::collections::BTreeSet;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
+use manifest_yaml::Value;
 use serde_json::Value as Json;
 
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Refusal, Resource, Scope, Session};
 use crate::name::{Directive, FIELD_MANAGER, ObjectRef};
 use crate::render::{Manifest, Rendered};
 
+pub use ignore::InvalidIgnore;
 pub use immutable::{Consent, immutable_fields};
 pub use left::{Left, LeftObject, Writing};
 pub use ownership::{Departure, Drifted, Imprint, MAX_NAMED_FIELDS};
-pub use treatment::{Force, Treatment};
+use treatment::Force;
+pub use treatment::Treatment;
 
 /// How many objects are asked for at a time.
 pub const CONCURRENCY: usize = 8;
@@ -38,6 +43,8 @@ pub(crate) struct Target {
     pub(crate) manifest: Manifest,
     pub(crate) resource: Option<Resource>,
     pub(crate) state: State,
+    /// What is sent of it, where some of its fields are left to others.
+    conceded: Option<Value>,
     /// What is there, where it was asked for and is there.
     pub(crate) live: Option<Live>,
 }
@@ -66,7 +73,7 @@ impl Target {
     /// How the object is left if nothing is done to it; nothing where it is not ours to look after.
     pub(crate) fn left(&self) -> Option<LeftObject> {
         let imprint = match &self.state {
-            State::Same | State::Fresh | State::Different(_) | State::Immutable(_) => {
+            State::Same | State::Fresh | State::Different(_) | State::Conceding | State::Immutable(_) => {
                 self.live.as_ref().map(|live| live.imprint)
             }
             State::Missing => None,
@@ -77,6 +84,28 @@ impl Target {
             resource: self.resource.clone()?,
             imprint,
         })
+    }
+
+    /// One that was seen in a state, for tests of the steps that follow.
+    #[cfg(test)]
+    pub(crate) fn for_tests(manifest: Manifest, state: State) -> Self {
+        Self {
+            manifest,
+            resource: None,
+            state,
+            conceded: None,
+            live: None,
+        }
+    }
+
+    /// What is sent of it.
+    pub(crate) fn body(&self) -> &Value {
+        self.conceded.as_ref().unwrap_or_else(|| self.manifest.body())
+    }
+
+    /// The same once it is no longer there: nobody has any of it.
+    pub(crate) fn concede_nothing(&mut self) {
+        self.conceded = None;
     }
 
     /// Looks at it again, after what it waited for was applied, or before it is made anew.
@@ -102,6 +131,8 @@ pub(crate) enum State {
     Same,
     /// Applying it would change it.
     Different(Departure),
+    /// Applying it would change nothing but that fields are no longer ours, which are left to others.
+    Conceding,
     /// It differs in fields that cannot be changed, and may be deleted and made anew.
     Immutable(Departure),
     /// It differs in fields that cannot be changed, and nobody whose word it takes asked for it to be made anew.
@@ -225,6 +256,7 @@ fn placed(
         manifest,
         resource,
         state: State::Waiting,
+        conceded: None,
         live: None,
     }
 }
@@ -237,9 +269,9 @@ impl Target {
         coming: &Coming,
         now: Timestamp,
     ) -> Result<(), ClusterError> {
-        let (state, live) = match &self.resource {
-            None if coming.scope(self.manifest.object()).is_some() => (State::Waiting, None),
-            None => (State::UnknownKind, None),
+        let seen = match &self.resource {
+            None if coming.scope(self.manifest.object()).is_some() => Sight::of(State::Waiting),
+            None => Sight::of(State::UnknownKind),
             Some(resource) => {
                 let look = Look {
                     session,
@@ -247,17 +279,35 @@ impl Target {
                     resource,
                     treatment,
                 };
-                match look.state(coming, now).await {
+                match look.see(coming, now).await {
                     Ok(seen) => seen,
                     // The server being away is no verdict on the object.
                     Err(error) if error.is_transient() => return Err(error),
-                    Err(error) => (State::Refused(error), None),
+                    Err(error) => Sight::of(State::Refused(error)),
                 }
             }
         };
-        self.state = state;
-        self.live = live.map(Live::of);
+        self.state = seen.state;
+        self.conceded = seen.conceded;
+        self.live = seen.live.map(Live::of);
         Ok(())
+    }
+}
+
+/// What a look at an object brings.
+struct Sight {
+    state: State,
+    live: Option<Metadata>,
+    conceded: Option<Value>,
+}
+
+impl Sight {
+    fn of(state: State) -> Self {
+        Self {
+            state,
+            live: None,
+            conceded: None,
+        }
     }
 }
 
@@ -270,36 +320,47 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn state(
-        &self,
-        coming: &Coming,
-        now: Timestamp,
-    ) -> Result<(State, Option<Metadata>), ClusterError> {
+    async fn see(&self, coming: &Coming, now: Timestamp) -> Result<Sight, ClusterError> {
         let object = self.manifest.object();
         if self.says(Directive::Reconcile, "disabled") || self.says(Directive::Ssa, "ignore") {
-            return Ok((State::Left, None));
+            return Ok(Sight::of(State::Left));
         }
         let live = self.session.metadata(object, self.resource).await?;
         if live.is_some() && self.says(Directive::Ssa, "ifnotpresent") {
-            return Ok((State::Left, live));
+            return Ok(Sight {
+                live,
+                ..Sight::of(State::Left)
+            });
         }
-        let body = manifest_yaml::to_json_exposed(self.manifest.body());
+        let conceded = live
+            .as_ref()
+            .and_then(|live| self.treatment.conceded(self.manifest, live));
+        let body = manifest_yaml::to_json_exposed(conceded.as_ref().unwrap_or_else(|| self.manifest.body()));
         let dry_run = self.session.apply(object, self.resource, body, ApplyMode::DryRun);
         let state = match (dry_run.await, &live) {
             (Ok(_), None) => State::Missing,
             (Ok(wanted), Some(live)) if live.managed_fields != wanted.managed_fields => {
-                State::Different(Departure::between(live, &wanted))
+                let departure = Departure::between(live, &wanted);
+                if conceded.is_some() && departure.is_of_no_field() {
+                    State::Conceding
+                } else {
+                    State::Different(departure)
+                }
             }
             (Ok(_), Some(live)) if is_fresh(live, now) => State::Fresh,
             (Ok(_), Some(_)) => State::Same,
             (Err(ClusterError::Refused(refusal)), _) if refusal.status() == StatusCode::NOT_FOUND => {
                 // A 404 for an apply, which creates what is missing, is about the namespace.
-                return Ok((without_namespace(object, coming), None));
+                return Ok(Sight::of(without_namespace(object, coming)));
             }
             (Err(ClusterError::Refused(refusal)), Some(live)) => self.refused(refusal, live).await?,
             (Err(error), _) => return Err(error),
         };
-        Ok((state, live))
+        Ok(Sight {
+            state,
+            live,
+            conceded,
+        })
     }
 
     /// What it means that an object that is there cannot be changed as it should be.

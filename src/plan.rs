@@ -190,6 +190,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
         State::Missing
         | State::Same
         | State::Different(_)
+        | State::Conceding
         | State::Immutable(_)
         | State::Fresh
         | State::Waiting
@@ -207,7 +208,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
 pub(crate) fn action(state: &State) -> Option<Action> {
     match state {
         State::Missing | State::Waiting => Some(Action::Create),
-        State::Different(_) | State::Fresh => Some(Action::Configure),
+        State::Different(_) | State::Conceding | State::Fresh => Some(Action::Configure),
         State::Immutable(_) => Some(Action::Recreate),
         State::Same => Some(Action::None),
         State::Left
@@ -382,13 +383,7 @@ mod tests {
             "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
             _ => "v1",
         };
-        let manifest = Manifest::parse_for_tests(group, kind, name);
-        Target {
-            manifest,
-            resource: None,
-            state,
-            live: None,
-        }
+        Target::for_tests(Manifest::parse_for_tests(group, kind, name), state)
     }
 
     fn entry(kind: &str, name: &str) -> InventoryEntry {

@@ -132,6 +132,7 @@ async fn run(
     if let Some(rules) = &rules {
         approval::check(delivery, rules, revision).await?;
     }
+    let treatment = Treatment::of(spec)?;
     let (rendered, reads) = tokio::time::timeout_at(deadline, prepare(context, key, spec, revision))
         .await
         .map_err(|_| Failure::late(Step::Render))??;
@@ -154,13 +155,11 @@ async fn run(
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let writing = context.left.begin(key);
-    let observed = tokio::time::timeout_at(
-        deadline,
-        observe(&session, rendered, Treatment::of(spec), Timestamp::now()),
-    )
-    .await
-    .map_err(|_| Failure::late(Step::Plan))?
-    .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    let observed =
+        tokio::time::timeout_at(deadline, observe(&session, rendered, treatment, Timestamp::now()))
+            .await
+            .map_err(|_| Failure::late(Step::Plan))?
+            .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let prune = if spec.prune { Prune::Stale } else { Prune::Nothing };
     let empty = if spec.allow_empty {
         EmptySource::Allowed
@@ -350,7 +349,7 @@ pub async fn prune_all(
     let nothing = observe(
         &session,
         Rendered::nothing(),
-        Treatment::of(spec),
+        Treatment::default(),
         Timestamp::now(),
     )
     .await

@@ -22,6 +22,7 @@ pub use folder::Folder;
 pub use manifest::Manifest;
 use manifest::{place, unroll};
 use metadata::{add_metadata, refuse_sensitive_names};
+pub(crate) use overlay::selector;
 use secret::{hide_secret, seal_secret};
 pub use substitution::Substitution;
 

@@ -6,7 +6,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Conditions, GoDuration, Image, Interval, LocalReference, Patch, PostBuild, SourceReference};
+use super::{
+    Conditions, GoDuration, Image, Interval, LocalReference, Patch, PatchTarget, PostBuild, SourceReference,
+};
 
 /// A folder of a source that is kept applied to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +95,9 @@ pub struct DeliverySpec {
     /// have to ask for it themselves, by the annotation `fluxops.dev/force: Enabled`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+    /// Fields that are left to others who have them. What nobody else has is set as ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<IgnoreRule>,
     /// What becomes of objects that somebody else changes between commits; they are corrected when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftMode>,
@@ -118,6 +123,21 @@ pub struct DeliveryVerify {
     /// How many different people have to have signed; 1 when absent, 16 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u32>,
+}
+
+/// Fields that are left to others who have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoreRule {
+    /// JSON pointers (RFC 6901) to the fields, with all that is in them; all fields of `managers` when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// The field managers that they are left to; every other than fluxops when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
+    /// The objects that it is for; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PatchTarget>,
 }
 
 /// A Delivery that has to be Ready first.

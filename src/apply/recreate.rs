@@ -27,14 +27,15 @@ pub(super) async fn recreate(
 ) -> Result<(Action, Metadata), ApplyError> {
     for _ in 0..MAX_LOOKS {
         target.look_again(session, treatment, Timestamp::now()).await?;
-        let (Some(resource), object) = (&target.resource, target.manifest.object()) else {
+        let Some(resource) = target.resource.clone() else {
             return Err(ClusterError::Unaddressable.into());
         };
+        let object = target.manifest.object();
         let live = match (&target.state, &target.live) {
             (State::Immutable(_), Some(live)) => live,
-            (State::Missing, _) => return Ok((Action::Create, persist(session, target, resource).await?)),
-            (State::Different(_) | State::Fresh | State::Same, _) => {
-                return Ok((Action::Configure, persist(session, target, resource).await?));
+            (State::Missing, _) => return Ok((Action::Create, persist(session, target, &resource).await?)),
+            (State::Different(_) | State::Conceding | State::Fresh | State::Same, _) => {
+                return Ok((Action::Configure, persist(session, target, &resource).await?));
             }
             _ => return Err(ApplyError::Moved),
         };
@@ -42,12 +43,13 @@ pub(super) async fn recreate(
             uid: &live.uid,
             version: &live.version,
         };
-        match session.delete(object, resource, seen).await {
+        match session.delete(object, &resource, seen).await {
             Err(ClusterError::Refused(refusal)) if refusal.status() == StatusCode::CONFLICT => {}
             Err(error) => return Err(error.into()),
             Ok(()) => {
-                wait_until_gone(session, target, resource, &live.uid).await?;
-                let made = persist(session, target, resource).await;
+                wait_until_gone(session, target, &resource, &live.uid).await?;
+                target.concede_nothing();
+                let made = persist(session, target, &resource).await;
                 return Ok((Action::Recreate, made.map_err(ApplyError::NotMadeAnew)?));
             }
         }

@@ -89,14 +89,10 @@ impl Departure {
     /// How a live object departs from what applying it would make of it.
     pub(super) fn between(live: &Metadata, wanted: &Metadata) -> Self {
         let nothing = Json::Object(serde_json::Map::new());
-        let ours = |metadata| {
-            let mut found = entries(metadata).filter(|entry| is_ours(entry));
-            found.find_map(|entry| entry.get("fieldsV1"))
-        };
         let mut lost = Vec::new();
-        let kept = ours(live).unwrap_or(&nothing);
+        let kept = our_fields(live).unwrap_or(&nothing);
         missing_leaves(
-            ours(wanted).unwrap_or(&nothing),
+            our_fields(wanted).unwrap_or(&nothing),
             Some(kept),
             &mut Vec::new(),
             &mut lost,
@@ -124,6 +120,11 @@ impl Departure {
             fields: fields.take(MAX_NAMED_FIELDS).collect(),
             managers: BTreeSet::new(),
         }
+    }
+
+    /// Whether no field was lost that is to be ours.
+    pub(super) fn is_of_no_field(&self) -> bool {
+        matches!(self, Self::Changed { fields, .. } if fields.is_empty())
     }
 
     /// Who made it, as far as the object says.
@@ -162,6 +163,12 @@ impl fmt::Display for Drifted {
 
 fn entries(metadata: &Metadata) -> impl Iterator<Item = &Json> {
     metadata.managed_fields.as_array().into_iter().flatten()
+}
+
+/// The fields that are ours by our applies.
+pub(super) fn our_fields(metadata: &Metadata) -> Option<&Json> {
+    let mut ours = entries(metadata).filter(|entry| is_ours(entry));
+    ours.find_map(|entry| entry.get("fieldsV1"))
 }
 
 fn text<'a>(entry: &'a Json, key: &str) -> Option<&'a str> {

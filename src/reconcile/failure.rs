@@ -8,6 +8,7 @@ use crate::cluster::{ClusterError, Sensitivity};
 use crate::files::{FilesError, KeyError};
 use crate::name;
 use crate::notify::{STALE, Step};
+use crate::observe::InvalidIgnore;
 use crate::plan::{ObjectFailure, PlanError};
 use crate::render::RenderError;
 use crate::source::{FetchError, InvalidCredentials};
@@ -96,6 +97,12 @@ impl Failure {
             objects,
             ..Self::said(step, &reason, listed.join("; "), remedy)
         }
+    }
+}
+
+impl From<InvalidIgnore> for Failure {
+    fn from(error: InvalidIgnore) -> Self {
+        Self::new(Step::Configure, "InvalidIgnore", &error, Remedy::Change)
     }
 }
 

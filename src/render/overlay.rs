@@ -28,7 +28,8 @@ fn patch(Patch { patch, target }: &Patch) -> OverlayPatch {
     }
 }
 
-fn selector(target: PatchTarget) -> Target {
+/// The objects that a spec means, as the kustomize engine knows them.
+pub(crate) fn selector(target: PatchTarget) -> Target {
     let PatchTarget {
         group,
         version,

@@ -123,22 +123,29 @@ impl Overlay {
     }
 }
 
+impl Target {
+    /// As it stands in a kustomization.
+    pub(crate) fn to_value(&self) -> Value {
+        let fields = [
+            ("group", &self.group),
+            ("version", &self.version),
+            ("kind", &self.kind),
+            ("name", &self.name),
+            ("namespace", &self.namespace),
+            ("labelSelector", &self.label_selector),
+            ("annotationSelector", &self.annotation_selector),
+        ];
+        let fields = fields.map(|(field, text)| (field.to_owned(), Value::from(text.as_str())));
+        Mapping::from_iter(fields).into()
+    }
+}
+
 impl OverlayPatch {
     fn to_value(&self) -> Value {
         let mut entry = Mapping::new();
         entry.insert("patch", self.patch.as_str().into());
         if let Some(target) = &self.target {
-            let fields = [
-                ("group", &target.group),
-                ("version", &target.version),
-                ("kind", &target.kind),
-                ("name", &target.name),
-                ("namespace", &target.namespace),
-                ("labelSelector", &target.label_selector),
-                ("annotationSelector", &target.annotation_selector),
-            ];
-            let fields = fields.map(|(field, text)| (field.to_owned(), Value::from(text.as_str())));
-            entry.insert("target", Mapping::from_iter(fields).into());
+            entry.insert("target", target.to_value());
         }
         entry.into()
     }

@@ -96,11 +96,16 @@ impl Selector {
 
     /// Whether the labels and annotations of an object are as asked for.
     pub(crate) fn selects_metadata(&self, resource: &Resource) -> bool {
+        self.selects_entries(resource.metadata())
+    }
+
+    /// The same of what an object has under `metadata`.
+    pub(crate) fn selects_entries(&self, metadata: Option<&manifest_yaml::Mapping>) -> bool {
         let holds = |requirements: &Option<Requirements>, field: &str| {
             let Some(requirements) = requirements else {
                 return true;
             };
-            let entries = resource.metadata().and_then(|metadata| metadata.get(field));
+            let entries = metadata.and_then(|metadata| metadata.get(field));
             requirements.select(entries.and_then(manifest_yaml::Value::as_mapping))
         };
         holds(&self.labels, "labels") && holds(&self.annotations, "annotations")
