@@ -283,6 +283,14 @@ async fn apply_one(
 }
 
 async fn persist(session: &Session, target: &Target, resource: &Resource) -> Result<Metadata, ClusterError> {
+    if let Some(live) = &target.live
+        && let Some(fields) = &live.taken_over
+    {
+        let object = target.manifest.object();
+        session
+            .replace_managed_fields(object, resource, &live.version, fields)
+            .await?;
+    }
     let body = manifest_yaml::to_json_exposed(target.body());
     session
         .apply(target.manifest.object(), resource, body, ApplyMode::Persist)

@@ -395,6 +395,29 @@ impl Session {
         self.send::<Json>(request, json_body(patch)).await.map(drop)
     }
 
+    /// Changes who owns the fields of an object, if it still is in the state that was seen; 409 if it is not.
+    pub async fn replace_managed_fields(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        version: &str,
+        managed_fields: &Json,
+    ) -> Result<(), ClusterError> {
+        let patch = serde_json::json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": managed_fields},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+        ]);
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!(
+                "{}?fieldManager={FIELD_MANAGER}",
+                object_path(object, resource)
+            ))
+            .header(header::ACCEPT, METADATA_ONLY)
+            .header(header::CONTENT_TYPE, "application/json-patch+json");
+        self.send::<Json>(request, json_body(&patch)).await.map(drop)
+    }
+
     /// Creates an object whose content is no secret.
     pub async fn create(
         &self,

@@ -8,6 +8,7 @@ mod ignore;
 mod immutable;
 mod left;
 mod ownership;
+mod takeover;
 mod treatment;
 
 use std::collections::BTreeSet;
@@ -57,11 +58,14 @@ pub(crate) struct Live {
     pub(crate) version: String,
     /// What it bears of us.
     pub(crate) imprint: Imprint,
+    /// Its `managedFields` once fields are taken over, where there are some to take.
+    pub(crate) taken_over: Option<Json>,
 }
 
 impl Live {
-    fn of(metadata: Metadata) -> Self {
+    fn of(metadata: Metadata, taken_over: Option<Json>) -> Self {
         Self {
+            taken_over,
             imprint: Imprint::of(&metadata),
             uid: metadata.uid,
             version: metadata.resource_version,
@@ -73,7 +77,7 @@ impl Target {
     /// How the object is left if nothing is done to it; nothing where it is not ours to look after.
     pub(crate) fn left(&self) -> Option<LeftObject> {
         let imprint = match &self.state {
-            State::Same | State::Fresh | State::Different(_) | State::Conceding | State::Immutable(_) => {
+            State::Same | State::Fresh | State::Different(_) | State::Ownership | State::Immutable(_) => {
                 self.live.as_ref().map(|live| live.imprint)
             }
             State::Missing => None,
@@ -103,9 +107,10 @@ impl Target {
         self.conceded.as_ref().unwrap_or_else(|| self.manifest.body())
     }
 
-    /// The same once it is no longer there: nobody has any of it.
-    pub(crate) fn concede_nothing(&mut self) {
+    /// Notes that it is no longer there: nobody has any of it.
+    pub(crate) fn forget_live(&mut self) {
         self.conceded = None;
+        self.live = None;
     }
 
     /// Looks at it again, after what it waited for was applied, or before it is made anew.
@@ -131,8 +136,8 @@ pub(crate) enum State {
     Same,
     /// Applying it would change it.
     Different(Departure),
-    /// Applying it would change nothing but that fields are no longer ours, which are left to others.
-    Conceding,
+    /// Applying it would change nothing but whose some fields are: left to others, or taken over.
+    Ownership,
     /// It differs in fields that cannot be changed, and may be deleted and made anew.
     Immutable(Departure),
     /// It differs in fields that cannot be changed, and nobody whose word it takes asked for it to be made anew.
@@ -289,7 +294,8 @@ impl Target {
         };
         self.state = seen.state;
         self.conceded = seen.conceded;
-        self.live = seen.live.map(Live::of);
+        let taken_over = seen.taken_over;
+        self.live = seen.live.map(|live| Live::of(live, taken_over));
         Ok(())
     }
 }
@@ -299,6 +305,7 @@ struct Sight {
     state: State,
     live: Option<Metadata>,
     conceded: Option<Value>,
+    taken_over: Option<Json>,
 }
 
 impl Sight {
@@ -307,6 +314,7 @@ impl Sight {
             state,
             live: None,
             conceded: None,
+            taken_over: None,
         }
     }
 }
@@ -335,6 +343,11 @@ impl Look<'_> {
         let conceded = live
             .as_ref()
             .and_then(|live| self.treatment.conceded(self.manifest, live));
+        // What is left to kubectl is not taken from it.
+        let taken_over = live
+            .as_ref()
+            .filter(|_| conceded.is_none() && !self.says(Directive::Ssa, "merge"))
+            .and_then(takeover::taken_over);
         let body = manifest_yaml::to_json_exposed(conceded.as_ref().unwrap_or_else(|| self.manifest.body()));
         let dry_run = self.session.apply(object, self.resource, body, ApplyMode::DryRun);
         let state = match (dry_run.await, &live) {
@@ -342,11 +355,12 @@ impl Look<'_> {
             (Ok(wanted), Some(live)) if live.managed_fields != wanted.managed_fields => {
                 let departure = Departure::between(live, &wanted);
                 if conceded.is_some() && departure.is_of_no_field() {
-                    State::Conceding
+                    State::Ownership
                 } else {
                     State::Different(departure)
                 }
             }
+            (Ok(_), Some(_)) if taken_over.is_some() => State::Ownership,
             (Ok(_), Some(live)) if is_fresh(live, now) => State::Fresh,
             (Ok(_), Some(_)) => State::Same,
             (Err(ClusterError::Refused(refusal)), _) if refusal.status() == StatusCode::NOT_FOUND => {
@@ -360,6 +374,7 @@ impl Look<'_> {
             state,
             live,
             conceded,
+            taken_over,
         })
     }
 

@@ -190,7 +190,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
         State::Missing
         | State::Same
         | State::Different(_)
-        | State::Conceding
+        | State::Ownership
         | State::Immutable(_)
         | State::Fresh
         | State::Waiting
@@ -208,7 +208,7 @@ pub(crate) fn failure(target: &Target) -> Option<ObjectFailure> {
 pub(crate) fn action(state: &State) -> Option<Action> {
     match state {
         State::Missing | State::Waiting => Some(Action::Create),
-        State::Different(_) | State::Conceding | State::Fresh => Some(Action::Configure),
+        State::Different(_) | State::Ownership | State::Fresh => Some(Action::Configure),
         State::Immutable(_) => Some(Action::Recreate),
         State::Same => Some(Action::None),
         State::Left

@@ -34,7 +34,7 @@ pub(super) async fn recreate(
         let live = match (&target.state, &target.live) {
             (State::Immutable(_), Some(live)) => live,
             (State::Missing, _) => return Ok((Action::Create, persist(session, target, &resource).await?)),
-            (State::Different(_) | State::Conceding | State::Fresh | State::Same, _) => {
+            (State::Different(_) | State::Ownership | State::Fresh | State::Same, _) => {
                 return Ok((Action::Configure, persist(session, target, &resource).await?));
             }
             _ => return Err(ApplyError::Moved),
@@ -48,7 +48,7 @@ pub(super) async fn recreate(
             Err(error) => return Err(error.into()),
             Ok(()) => {
                 wait_until_gone(session, target, &resource, &live.uid).await?;
-                target.concede_nothing();
+                target.forget_live();
                 let made = persist(session, target, &resource).await;
                 return Ok((Action::Recreate, made.map_err(ApplyError::NotMadeAnew)?));
             }

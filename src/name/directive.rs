@@ -4,7 +4,7 @@
 /// what they protect (kustomize-controller, `docs/spec/v1/kustomizations.md`, "Controlling the apply behavior").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Directive {
-    /// How it is applied: `IfNotPresent` or `Ignore`.
+    /// How it is applied: `Override`, which is the default, `Merge`, `IfNotPresent` or `Ignore`.
     Ssa,
     /// `disabled` keeps it from being pruned.
     Prune,
