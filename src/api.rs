@@ -7,6 +7,7 @@ mod condition;
 mod delivery;
 mod duration;
 mod git_source;
+mod history;
 mod notifier;
 mod overlay;
 mod post_build;
@@ -23,6 +24,7 @@ pub use git_source::{
     AllowedPeople, GitReference, GitSource, GitSourceSpec, GitSourceStatus, Rule, TrustKind, TrustReference,
     VerificationMode, Verify,
 };
+pub use history::{HistoryEntry, MAX_HISTORY, RollbackPolicy, RollbackStatus, SUCCEEDED, remember};
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
 pub use overlay::{Image, Patch, PatchTarget};
 pub use post_build::{PostBuild, SubstituteStrategy, VariablesKind, VariablesReference};

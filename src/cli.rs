@@ -4,8 +4,10 @@ mod audit;
 mod build;
 mod crds;
 mod get;
+mod history;
 mod keys;
 mod reconcile;
+mod rollback;
 mod run;
 mod secrets;
 mod suspend;
@@ -72,8 +74,12 @@ enum Command {
     Reconcile(reconcile::Arguments),
     /// Leave an object alone until it is resumed
     Suspend(suspend::Suspend),
-    /// Reconcile a suspended object again
+    /// Reconcile a suspended object again, or let go of a revision that is held
     Resume(suspend::Resume),
+    /// Show which revisions a Delivery had, what came of them, and who signed them
+    History(history::Arguments),
+    /// Go back to an older revision of a Delivery, and hold it until it is resumed
+    Rollback(rollback::Arguments),
     /// Say which commit last changed an object in the cluster, and who signed it
     Trace(trace::Arguments),
     /// Show what a Delivery has in the cluster
@@ -215,6 +221,8 @@ impl Cli {
             Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
             Command::Suspend(arguments) => suspend::suspend(arguments, console).await,
             Command::Resume(arguments) => suspend::resume(arguments, console).await,
+            Command::History(arguments) => history::run(arguments, console).await,
+            Command::Rollback(arguments) => rollback::run(arguments, console).await,
             Command::Trace(arguments) => trace::run(&arguments, console),
             Command::Tree(arguments) => tree::run(arguments, console).await,
             Command::Crds(arguments) => crds::run(&arguments, console),

@@ -33,7 +33,7 @@ use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
 use crate::name::{Key, Kind, ObjectName, ObjectRef};
 use crate::notify::Notifications;
 use crate::operations::{HEARTBEAT, Health};
-use crate::reconcile::{Context, Trigger};
+use crate::reconcile::{Context, Inputs, Trigger};
 use crate::store::{Definition, Definitions, InvalidDefinition, Store};
 use crate::verify::VerifiedRevision;
 
@@ -70,6 +70,8 @@ pub struct Controller {
     schedule: Schedule,
     /// What the Deliveries were made of whose last run succeeded.
     taken: BTreeMap<Key, Taken>,
+    /// What was made of the revisions that Deliveries were rolled back from.
+    bad: BTreeMap<Key, Arc<Inputs>>,
     /// The Deliveries whose status says more than is published.
     unpublished: BTreeSet<Key>,
     /// What was seen to drift and is not asked for yet.
@@ -99,6 +101,7 @@ impl Controller {
             failures: BTreeMap::new(),
             schedule: Schedule::default(),
             taken: BTreeMap::new(),
+            bad: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             drifted: BTreeMap::new(),
             fights: Fights::default(),

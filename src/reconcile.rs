@@ -3,6 +3,7 @@
 mod approval;
 mod failure;
 mod inputs;
+mod rollback;
 mod source;
 mod variables;
 
@@ -32,6 +33,7 @@ use crate::{health, name};
 
 pub use failure::Failure;
 pub use inputs::Inputs;
+pub use rollback::{Back, deliver};
 pub use source::{Held, Sourced, reconcile_source};
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
@@ -68,8 +70,27 @@ pub struct Delivered {
     pub inventory: Option<Vec<InventoryEntry>>,
     /// What it was made of; absent when it failed.
     pub inputs: Option<Inputs>,
+    /// What it was to be made of, where it failed after that was known.
+    pub tried: Option<Inputs>,
+    /// The older revision that was applied in place of the newest.
+    pub back: Option<Back>,
     /// What was found changed although no commit and nobody of ours asked for it.
     pub drift: Drift,
+}
+
+impl Delivered {
+    /// Nothing was tried.
+    pub fn refused(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            changes: Vec::new(),
+            inventory: None,
+            inputs: None,
+            tried: None,
+            back: None,
+            drift: Drift::None,
+        }
+    }
 }
 
 /// What somebody else made of the objects of a Delivery.
@@ -96,6 +117,8 @@ pub async fn reconcile_delivery(
         changes: Vec::new(),
         inventory: None,
         inputs: None,
+        tried: None,
+        back: None,
         drift: Drift::None,
     };
     context.store.forget_references(&delivery_name(&delivery.key));
@@ -112,7 +135,7 @@ pub async fn reconcile_delivery(
             );
         }
         delivered.result = Err(failure);
-        delivered.inputs = None;
+        delivered.tried = delivered.inputs.take();
     }
     delivered
 }

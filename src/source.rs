@@ -326,6 +326,15 @@ impl Revision {
         self.tag
     }
 
+    /// Another commit of the same mirror, followed by the same reference.
+    pub(crate) fn earlier(&self, commit: Oid) -> Self {
+        Self {
+            commit,
+            tag: None,
+            ..self.clone()
+        }
+    }
+
     /// The tags that approve something, if they were asked for.
     pub fn approvals(&self) -> &Approvals {
         &self.approvals

@@ -9,7 +9,8 @@ mod references;
 
 pub(crate) use definition::our_kind;
 pub use definition::{
-    ACCEPT_REWIND, Definition, Definitions, Deletion, InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
+    ACCEPT_REWIND, Definition, Definitions, Deletion, HELD_AT, HELD_BY, HELD_REVISION, Hold,
+    InvalidDefinition, Parsed, REQUESTED_AT, Unreadable,
 };
 pub use folder::{ConfigError, Folder};
 pub(crate) use in_cluster::in_our_group;

@@ -456,6 +456,42 @@ impl VerifiedRevision {
         trust.check_rules(rules, &objects, self.revision.approvals(), None, id, now)
     }
 
+    /// An older revision of the same source, which the policy of this one takes by itself: the commit is signed by a key that
+    /// is trusted now, and in mode History it is one that this one descends from. Tags are not looked for.
+    pub fn earlier(&self, commit: ObjectId, now: Timestamp) -> Result<Self, VerifyError> {
+        let objects = self.revision.objects().map_err(VerifyError::Mirror)?;
+        let id = oid(commit)?;
+        if !objects.has(id) {
+            return Err(VerifyError::History(HistoryError::Incomplete { missing: commit }));
+        }
+        let revision = self.revision.earlier(id);
+        let (_, raw) = read(&objects, id)?;
+        let (head, _) = read(&objects, self.revision.commit())?;
+        let (verification, valid_until) = match &*self.policy {
+            Policy::Tag(_) | Policy::TagAndHead(_) => return Err(VerifyError::NoTag(revision.to_string())),
+            Policy::Waived => (Verification::Waived, None),
+            Policy::History { trust, .. } | Policy::Head(trust) => {
+                if matches!(*self.policy, Policy::History { .. }) {
+                    since(&objects, commit, head)?;
+                }
+                let voucher = vouched(&objects, trust, commit, now)?;
+                trust.check_rules(trust.rules(), &objects, revision.approvals(), None, commit, now)?;
+                let valid_until = voucher.signer().valid_until;
+                (voucher.into(), valid_until)
+            }
+        };
+        let parsed = parse(&raw, commit)?;
+        Ok(Self {
+            commit: facts_of(&revision, &parsed),
+            tree: Tree::git(revision.mirror().clone(), parsed.tree),
+            revision,
+            verification,
+            policy: Arc::clone(&self.policy),
+            verified_at: now,
+            valid_until,
+        })
+    }
+
     /// `main@sha1:<id>`, as Flux writes it.
     pub fn name(&self) -> &str {
         &self.commit.revision

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Conditions, GoDuration, Image, Interval, LocalReference, Patch, PatchTarget, PostBuild, SourceReference,
+    Conditions, GoDuration, HistoryEntry, Image, Interval, LocalReference, Patch, PatchTarget, PostBuild,
+    RollbackPolicy, RollbackStatus, SourceReference,
 };
 
 /// A folder of a source that is kept applied to the cluster.
@@ -104,6 +105,9 @@ pub struct DeliverySpec {
     /// Who has to have signed what is delivered, beyond what the source asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<DeliveryVerify>,
+    /// What becomes of a new revision that fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackPolicy>,
     /// No apply while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -246,6 +250,12 @@ pub struct DeliveryStatus {
     /// The last revision that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_revision: Option<String>,
+    /// The revision that failed, and the one that is applied in its place; absent while the newest is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackStatus>,
+    /// The last ten revisions that were tried, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
     /// Who signed the last applied revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<SignerStatus>,

@@ -164,6 +164,15 @@ pub enum Event {
         /// The commit's full id that was trusted last before.
         previous: Option<String>,
     },
+    /// An older revision is applied in place of a newer one from here on; the subject has its commit.
+    RolledBack {
+        /// The Delivery, and the older commit.
+        subject: Subject,
+        /// What was applied, or tried, before.
+        from: String,
+        /// Why, in one word.
+        reason: String,
+    },
     /// The line before was cut off when its process died.
     Torn {
         /// How many bytes it has.

@@ -111,7 +111,11 @@ pub(super) fn scan(path: &Path) -> Result<Chain, ChainBreak> {
         Event::Intent { .. } => drop(open_intents.insert(record.sequence)),
         Event::Outcome { intent, .. } | Event::Interrupted { intent } => drop(open_intents.remove(&intent)),
         Event::TrustChanged { subject, digest } => drop(trust.insert(subject.object, digest)),
-        Event::Started { .. } | Event::Refused { .. } | Event::TrustAnchored { .. } | Event::Torn { .. } => {}
+        Event::Started { .. }
+        | Event::Refused { .. }
+        | Event::TrustAnchored { .. }
+        | Event::RolledBack { .. }
+        | Event::Torn { .. } => {}
     })?;
     Ok(Chain {
         verified,

@@ -97,6 +97,15 @@ fn row(record: &Record) -> Vec<String> {
                 |previous| format!("{}, {} before", by.as_str(), short(previous)),
             ),
         ),
+        Event::RolledBack {
+            subject,
+            from,
+            reason,
+        } => (
+            "rolled back",
+            Some(subject),
+            format!("from {}: {reason}", short(from)),
+        ),
         Event::Torn { bytes, .. } => ("torn", None, format!("{bytes} bytes were cut off")),
     };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

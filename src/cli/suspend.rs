@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::{ClusterArguments, CommandError, Console, Exit};
 use crate::cluster::{Actor, Session};
 use crate::name::{Key, Kind, KindAndName};
-use crate::store::in_our_group;
+use crate::store::{HELD_AT, HELD_BY, HELD_REVISION, in_our_group};
 
 /// Who suspended an object.
 const SUSPENDED_BY: &str = "fluxops.dev/suspendedBy";
@@ -37,7 +37,7 @@ pub(super) struct Resume {
 }
 
 #[derive(Args)]
-struct Object {
+pub(super) struct Object {
     /// gitsource/NAME, delivery/NAME or notifier/NAME
     #[arg(value_name = "KIND/NAME")]
     object: KindAndName,
@@ -69,6 +69,14 @@ pub(super) async fn suspend(arguments: Suspend, console: &mut Console<'_>) -> Re
 
 pub(super) async fn resume(arguments: Resume, console: &mut Console<'_>) -> Result<Exit, CommandError> {
     let found = Found::find(arguments.object).await?;
+    if let Some(revision) = found.annotation(HELD_REVISION) {
+        let patch = json!({"metadata": {"annotations": {HELD_REVISION: null, HELD_BY: null, HELD_AT: null}}});
+        found.patch(&patch).await?;
+        writeln!(console.output, "✔ {} holds {revision} no more", found.called())?;
+        if !found.is_suspended() {
+            return Ok(Exit::Success);
+        }
+    }
     if !found.is_suspended() {
         writeln!(console.output, "{} is not suspended", found.called())?;
         return Ok(Exit::Success);
@@ -90,15 +98,15 @@ pub(super) async fn resume(arguments: Resume, console: &mut Console<'_>) -> Resu
 }
 
 /// The object that is meant, as it is now.
-struct Found {
-    session: Session,
-    kind: Kind,
-    key: Key,
-    live: Json,
+pub(super) struct Found {
+    pub(super) session: Session,
+    pub(super) kind: Kind,
+    pub(super) key: Key,
+    pub(super) live: Json,
 }
 
 impl Found {
-    async fn find(arguments: Object) -> Result<Self, CommandError> {
+    pub(super) async fn find(arguments: Object) -> Result<Self, CommandError> {
         let KindAndName { kind, name } = arguments.object;
         let cluster = arguments.cluster.find().await?;
         let namespace = arguments
@@ -125,7 +133,7 @@ impl Found {
         })
     }
 
-    fn called(&self) -> String {
+    pub(super) fn called(&self) -> String {
         format!(
             "{}/{} of {}",
             self.kind.lowercase(),
@@ -142,7 +150,7 @@ impl Found {
         self.live.pointer("/metadata/annotations")?.get(name)?.as_str()
     }
 
-    async fn patch(&self, patch: &Json) -> Result<(), CommandError> {
+    pub(super) async fn patch(&self, patch: &Json) -> Result<(), CommandError> {
         let (object, resource) = in_our_group(self.kind, &self.key);
         self.session
             .merge(&object, &resource, patch)

@@ -10,7 +10,7 @@ use super::drift::DriftNews;
 use super::order::{depends_on, source_of};
 use super::report::Run;
 use super::unchanged::Taken;
-use super::work::{Farewell, Finished, Work, not_delivered};
+use super::work::{Farewell, Finished, Work};
 use super::{Controller, DeliveryDefinition, SourceDefinition, schedule};
 use crate::api::{ConditionType, Remedy};
 use crate::name::{Key, Kind, ObjectName};
@@ -158,6 +158,11 @@ impl Controller {
             return;
         }
         ran.status.clone_from(&current.status);
+        // What is held by hand is what was to be applied.
+        let revision = match &delivered.back {
+            Some(back) if back.status.is_none() => Some(Arc::clone(&back.to)),
+            _ => revision,
+        };
         let interval = ran.spec.interval.duration();
         let retry = ran
             .spec
@@ -173,6 +178,10 @@ impl Controller {
                 self.taken.insert(name.key.clone(), Taken { inputs, due });
             }
             None => self.forget_inputs(&name.key),
+        }
+        match delivered.back.as_mut().and_then(|back| back.bad.take()) {
+            Some(bad) => drop(self.bad.insert(name.key.clone(), bad)),
+            None => drop(self.bad.remove(&name.key)),
         }
         self.unpublished.remove(&name.key);
         let drift = self.drift_news(&ran, &delivered);
@@ -238,7 +247,7 @@ impl Controller {
             next: LONGEST_RETRY,
             drift: DriftNews::Unknown,
         };
-        let delivered = not_delivered(failure);
+        let delivered = Delivered::refused(failure);
         let status = self
             .reporter
             .delivery(&delivery, &run, None, &delivered, None)

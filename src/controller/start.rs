@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::status::begin;
-use super::work::{Finished, Work, announce, delete, guarded, not_delivered};
+use super::work::{Finished, Work, announce, delete, guarded};
 use super::{CONCURRENCY, Controller, DeliveryDefinition};
 use crate::api::ConditionType;
 use crate::name::{Kind, ObjectName};
-use crate::reconcile::{Context, Trigger, reconcile_source};
+use crate::reconcile::{Context, Delivered, Trigger, reconcile_source};
 use crate::store::{Deletion, Status};
 use crate::verify::VerifiedRevision;
 
@@ -88,6 +88,7 @@ impl Controller {
         }
         let ready = self.ready_to_apply(delivery);
         let known = self.known(delivery, trigger);
+        let bad = self.bad.get(&name.key).cloned();
         let mut ran = delivery.clone();
         let context = Arc::clone(&self.context);
         let started = Instant::now();
@@ -100,7 +101,7 @@ impl Controller {
                 },
                 (Ok(revision), _) => {
                     begin_delivery(&context, &name, &mut ran, &revision).await;
-                    let delivered = guarded(&context, &ran, &revision, trigger).await;
+                    let delivered = guarded(&context, &ran, &revision, trigger, bad).await;
                     Work::Delivery {
                         ran,
                         revision: Some(revision),
@@ -110,7 +111,7 @@ impl Controller {
                 (Err(failure), _) => Work::Delivery {
                     ran,
                     revision: None,
-                    delivered: Box::new(not_delivered(failure)),
+                    delivered: Box::new(Delivered::refused(failure)),
                 },
             };
             Finished {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::{
-    ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy, Verify,
+    ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy, SUCCEEDED, Verify,
+    remember,
 };
 use crate::notify::Step;
 use crate::reconcile::{Delivered, Drift, Failure};
-use crate::store::{Deletion, Unreadable};
+use crate::store::{Deletion, Hold, Unreadable};
 use crate::verify::{CommitFacts, Verification, VerifiedRevision, is_stale};
 
 /// The reason of the condition Stale.
@@ -106,9 +107,20 @@ pub(super) fn delivery_status(
     if let Some(inventory) = &delivered.inventory {
         status.inventory.clone_from(inventory);
     }
+    // What is tried is the newest; what stands in for it may be an older one.
     if let Some(revision) = revision {
         status.last_attempted_revision = Some(revision.name().to_owned());
+        if let Err(failure) = &delivered.result {
+            let signer = revision.verification().signer_status();
+            remember(&mut status.history, revision.name(), signer, &failure.reason, now);
+        }
     }
+    let back = delivered.back.as_ref();
+    status.rollback = back.and_then(|back| back.status.clone());
+    if let Some(back) = back.filter(|back| back.is_applied) {
+        settled_on(&mut status, &back.to, now);
+    }
+    let revision = back.map_or(revision, |back| Some(&*back.to));
     let failure = delivered.result.as_ref().err();
     settle(&mut status.conditions, failure, delivery.generation, now);
     let mut set = |type_, holds, reason: &str, message: &str| {
@@ -118,14 +130,16 @@ pub(super) fn delivery_status(
     };
     match (&delivered.result, revision) {
         (Ok(()), Some(revision)) => {
-            let message = format!("applied revision {}", revision.name());
-            set(ConditionType::Ready, ConditionStatus::True, "Applied", &message);
+            let (reason, message) = match &delivery.hold {
+                Some(hold) => ("HeldBack", held_back(hold, &delivery.key.name)),
+                None => ("Applied", format!("applied revision {}", revision.name())),
+            };
+            set(ConditionType::Ready, ConditionStatus::True, reason, &message);
             if delivery.spec.wait {
                 let healthy = "everything that was applied is healthy";
                 set(ConditionType::Healthy, ConditionStatus::True, "Healthy", healthy);
             }
-            status.signer = revision.verification().signer_status();
-            status.last_applied_revision = Some(revision.name().to_owned());
+            settled_on(&mut status, revision, now);
         }
         // Without a revision nothing is applied.
         (Ok(()), None) => {}
@@ -149,6 +163,24 @@ pub(super) fn delivery_status(
     status
 }
 
+/// Notes which revision is applied whole.
+fn settled_on(status: &mut DeliveryStatus, revision: &VerifiedRevision, now: Timestamp) {
+    status.signer = revision.verification().signer_status();
+    status.last_applied_revision = Some(revision.name().to_owned());
+    let signer = status.signer.clone();
+    remember(&mut status.history, revision.name(), signer, SUCCEEDED, now);
+}
+
+fn held_back(hold: &Hold, name: &str) -> String {
+    let Hold { revision, by, at } = hold;
+    let of = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    format!(
+        "holds {revision} since {}, by {}; newer revisions wait until `fluxops resume delivery/{name}`",
+        of(at),
+        of(by)
+    )
+}
+
 /// The status of a Delivery of which a revision changes nothing: it is as if it had been applied once more.
 pub(super) fn moved_status(
     delivery: &DeliveryDefinition,
@@ -161,9 +193,16 @@ pub(super) fn moved_status(
         changes: Vec::new(),
         inventory: None,
         inputs: None,
+        tried: None,
+        back: None,
         drift: Drift::None,
     };
-    delivery_status(delivery, Some(revision), &nothing_done, audit_head, now)
+    let status = delivery_status(delivery, Some(revision), &nothing_done, audit_head, now);
+    // Revisions that change nothing would push out those that one can go back to.
+    DeliveryStatus {
+        history: delivery.status.history.clone(),
+        ..status
+    }
 }
 
 /// Notes that a run begins for a spec or a revision that is new. What is Ready stays so: it speaks of what is there.

@@ -191,7 +191,7 @@ fn what_it_asks_for(definitions: &Definitions, parsed: &Parsed) -> Option<Trigge
                 |old: &DeliveryDefinition| new.deletion == Deletion::Asked && old.deletion != Deletion::Asked;
             (
                 old.is_none_or(|old| old.spec != new.spec || is_leaving(old)),
-                old.is_some_and(|old| old.requested_at != new.requested_at),
+                old.is_some_and(|old| old.requested_at != new.requested_at || old.hold != new.hold),
             )
         }
         Parsed::Notifier(new) => {

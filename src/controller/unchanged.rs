@@ -98,6 +98,7 @@ impl Controller {
     /// Forgets what is known of a Delivery that is gone, or whose last run failed.
     pub(super) fn forget_inputs(&mut self, key: &Key) {
         self.taken.remove(key);
+        self.bad.remove(key);
         self.unpublished.remove(key);
     }
 }

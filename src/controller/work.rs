@@ -8,8 +8,7 @@ use super::{DeliveryDefinition, SourceDefinition};
 use crate::api::DeletionPolicy;
 use crate::name::{Key, ObjectName};
 use crate::reconcile::{
-    Context, Delivered, Drift, Failure, Sourced, Trigger, account, leave_behind, prune_all,
-    reconcile_delivery,
+    Context, Delivered, Failure, Inputs, Sourced, Trigger, account, deliver, leave_behind, prune_all,
 };
 use crate::store::{Deletion, Finalizer, Status, Store};
 use crate::verify::VerifiedRevision;
@@ -78,15 +77,16 @@ pub(super) async fn guarded(
     delivery: &DeliveryDefinition,
     revision: &Arc<VerifiedRevision>,
     trigger: Trigger,
+    bad: Option<Arc<Inputs>>,
 ) -> Delivered {
     if let (Store::InCluster(store), Deletion::Unguarded) = (&context.store, delivery.deletion)
         && let Err(error) = store
             .set_finalizer(&delivery.key, delivery.uid.as_deref(), Finalizer::On)
             .await
     {
-        return not_delivered(error.into());
+        return Delivered::refused(error.into());
     }
-    reconcile_delivery(context, delivery, revision, trigger).await
+    deliver(context, delivery, revision, trigger, bad).await
 }
 
 /// Does what the deletion policy says, and lets the object go.
@@ -139,14 +139,4 @@ fn stuck(mut failure: Failure) -> Failure {
         "; it stays until its objects are deleted: give its service account that right, or set spec.deletionPolicy to Orphan to leave them",
     );
     failure
-}
-
-pub(super) fn not_delivered(failure: Failure) -> Delivered {
-    Delivered {
-        result: Err(failure),
-        changes: Vec::new(),
-        inventory: None,
-        inputs: None,
-        drift: Drift::None,
-    }
 }

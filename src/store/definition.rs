@@ -16,6 +16,12 @@ pub const REQUESTED_AT: &str = "fluxops.dev/requestedAt";
 /// The annotation that accepts a commit as a source's head that does not descend from the last trusted one: the commit's
 /// full id, and behind an `@` anything that makes it another request than the one before.
 pub const ACCEPT_REWIND: &str = "fluxops.dev/acceptRewind";
+/// The annotation with the older revision that a Delivery holds.
+pub const HELD_REVISION: &str = "fluxops.dev/heldRevision";
+/// The annotation with who asked for that.
+pub const HELD_BY: &str = "fluxops.dev/heldBy";
+/// The annotation with when that was, written as RFC 3339.
+pub const HELD_AT: &str = "fluxops.dev/heldAt";
 /// Flux's annotation that asks for a reconcile now.
 const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
@@ -34,12 +40,25 @@ pub struct Definition<Spec, Status> {
     pub requested_at: Option<String>,
     /// Which commit is accepted although it does not descend from the last trusted one: [`ACCEPT_REWIND`].
     pub accept_rewind: Option<String>,
+    /// The older revision that somebody asked for.
+    pub hold: Option<Hold>,
     /// Whether it is being deleted and waits for us.
     pub deletion: Deletion,
     /// What it asks for.
     pub spec: Spec,
     /// What was last published of it.
     pub status: Status,
+}
+
+/// That an older revision is held, in place of newer ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Which.
+    pub revision: String,
+    /// Who asked for it, if they are known.
+    pub by: Option<String>,
+    /// When, written as RFC 3339, if it is known.
+    pub at: Option<String>,
 }
 
 /// Whether an object is being deleted.
@@ -208,6 +227,11 @@ fn definition<Spec: DeserializeOwned, Status: DeserializeOwned + Default>(
         labels: metadata.labels,
         requested_at: requested_at.cloned(),
         accept_rewind: metadata.annotations.get(ACCEPT_REWIND).cloned(),
+        hold: metadata.annotations.get(HELD_REVISION).map(|revision| Hold {
+            revision: revision.clone(),
+            by: metadata.annotations.get(HELD_BY).cloned(),
+            at: metadata.annotations.get(HELD_AT).cloned(),
+        }),
         deletion,
         spec,
         // A status that another version wrote is not worth failing for: it is written anew.

@@ -17,11 +17,20 @@ use zeroize::Zeroizing;
 
 use super::definition::our_kind;
 use super::{Definitions, InvalidDefinition, Parsed, Status, StoreError};
-use crate::api::SecretData;
-use crate::name::{InvalidName, Key};
+use crate::api::{DeliveryStatus, SecretData};
+use crate::name::{InvalidName, Key, Kind};
 
 /// The most files that a folder of documents may have.
 pub(super) const MAX_CONFIG_FILES: usize = 1_000;
+
+/// The folder of statuses, in the state directory.
+const STATUSES: &str = "status";
+
+/// What was published of a Delivery.
+#[derive(Deserialize)]
+struct Published {
+    status: DeliveryStatus,
+}
 
 /// Documents that were read, and where statuses go.
 pub struct Folder {
@@ -140,6 +149,9 @@ impl Folder {
                 folder.take(&file, document.position.line, &json, &mut definitions)?;
             }
         }
+        for delivery in definitions.deliveries.values_mut() {
+            folder.remember(&delivery.key, &mut delivery.status);
+        }
         if definitions.sources.is_empty() || definitions.deliveries.is_empty() {
             return Err(ConfigError::Nothing(path.to_owned()));
         }
@@ -246,19 +258,31 @@ impl Folder {
     }
 
     /// Writes a status where `fluxops get` finds it.
+    /// What the process before knew of a Delivery's revisions. All else that its status said is found out anew; so is this
+    /// where it cannot be read.
+    fn remember(&self, key: &Key, status: &mut DeliveryStatus) {
+        let path = self
+            .state_dir
+            .join(STATUSES)
+            .join(status_file(Kind::Delivery, key));
+        let published: Option<Published> = fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(Published { status: former }) = published {
+            status.history = former.history;
+            status.rollback = former.rollback;
+            status.last_applied_revision = former.last_applied_revision;
+        }
+    }
+
     pub(super) fn publish(&self, key: &Key, status: &Status<'_>) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::Status {
             key: key.clone(),
             message: error.to_string(),
         };
-        let folder = self.state_dir.join("status");
+        let folder = self.state_dir.join(STATUSES);
         fs::create_dir_all(&folder).map_err(failed)?;
-        let name = format!(
-            "{}_{}_{}.json",
-            status.kind().lowercase(),
-            key.namespace,
-            key.name
-        );
+        let name = status_file(status.kind(), key);
         let document = serde_json::json!({
             "schema": 1,
             "kind": status.kind().as_str(),
@@ -270,6 +294,11 @@ impl Folder {
         file.write_all(document.to_string().as_bytes()).map_err(failed)?;
         fs::rename(&beside, folder.join(name)).map_err(failed)
     }
+}
+
+/// Where the status of an object is, in the folder of statuses.
+fn status_file(kind: Kind, key: &Key) -> String {
+    format!("{}_{}_{}.json", kind.lowercase(), key.namespace, key.name)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
