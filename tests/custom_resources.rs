@@ -118,7 +118,12 @@ fn an_unsigned_commit_is_refused_until_a_signed_one_follows() {
 
 #[test]
 fn an_annotation_asks_for_a_reconcile_at_once() {
-    let (installed, _) = Installed::with_good_commit();
+    let (mut installed, commit) = Installed::with_good_commit();
+    // Nobody else is to mend it first.
+    installed.world.delivery["spec"]["drift"] = "Ignore".into();
+    installed.apply(&installed.world.delivery);
+    installed.wait_applied("web", &commit);
+    installed.wait_for("deliveries", "web", |web| holds(web, "Ready"));
     let version = installed.world.namespace.core("configmaps", "version");
     installed
         .world
