@@ -76,10 +76,7 @@ pub enum Deletion {
 
 /// One of our objects, by kind.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, on its way into a map"
-)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way into a map")]
 pub enum Parsed {
     /// A `GitSource`.
     GitSource(Definition<GitSourceSpec, GitSourceStatus>),
