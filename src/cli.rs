@@ -210,7 +210,7 @@ impl Cli {
     /// Runs the command.
     pub async fn run(self, console: &mut Console<'_>) -> Result<Exit, CommandError> {
         match self.command {
-            Command::Run(arguments) => run::run(arguments, console).await,
+            Command::Run(arguments) => Box::pin(run::run(arguments, console)).await,
             Command::Build(arguments) => build::run(&arguments, console),
             Command::Verify(arguments) => verify::run(&arguments, console),
             Command::Trust(arguments) => trust::run(&arguments, console),
