@@ -16,7 +16,7 @@ use crate::api::{InventoryEntry, Remedy};
 use crate::audit::{ActionRecord, Intended, Intent, RecordedAction};
 use crate::cluster::{ApplyMode, ClusterError, Metadata, Resource, Seen, Sensitivity, Session};
 use crate::name::{DELIVERY_LABEL, Directive, Key, NAMESPACE_LABEL, ObjectRef, label_value};
-use crate::observe::{CONCURRENCY, Imprint, LeftObject, State, Target, Treatment};
+use crate::observe::{CONCURRENCY, Content, Imprint, LeftObject, State, Target, Treatment};
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 use error::ApplyError;
 pub use recreate::{DELETION_TIMEOUT, MAX_LOOKS};
@@ -278,6 +278,7 @@ async fn apply_one(
         object: target.manifest.object().clone(),
         resource,
         imprint: Some(Imprint::of(&now)),
+        content: Content::of(&manifest_yaml::to_json_exposed(target.body())),
     };
     Ok(Some((if is_unchanged { Action::None } else { done }, Some(left))))
 }
@@ -310,10 +311,13 @@ async fn prune_one(session: &Session, object: &ObjectRef, owner: &Key) -> Result
             .is_some_and(|found| *found == label_value(value))
     };
     let ours = label(DELIVERY_LABEL, &owner.name) && label(NAMESPACE_LABEL, &owner.namespace);
-    let disabled = |directive: Directive| {
-        directive.says("disabled", |key| live.annotations.get(key).map(String::as_str))
+    let is_told = |directive: Directive, value: &str| {
+        directive.says(value, |key| live.annotations.get(key).map(String::as_str))
     };
-    if !ours || disabled(Directive::Prune) || disabled(Directive::Reconcile) {
+    let stays = is_told(Directive::Prune, "disabled")
+        || is_told(Directive::Reconcile, "disabled")
+        || is_told(Directive::Ssa, "ignore");
+    if !ours || stays {
         return Ok(Pruned::NotOurs);
     }
     match session

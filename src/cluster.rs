@@ -7,6 +7,7 @@
 mod connection;
 mod discovery;
 mod error;
+mod list;
 mod refusal;
 mod retry;
 mod watch;

@@ -6,12 +6,13 @@
 mod concession;
 mod ignore;
 mod immutable;
+mod known;
 mod left;
 mod ownership;
 mod takeover;
 mod treatment;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -25,6 +26,7 @@ use crate::render::{Manifest, Rendered};
 
 pub use ignore::InvalidIgnore;
 pub use immutable::{Consent, immutable_fields};
+pub use known::{Content, Known};
 pub use left::{Left, LeftObject, Writing};
 pub use ownership::{Departure, Drifted, Imprint, MAX_NAMED_FIELDS};
 use treatment::Force;
@@ -87,6 +89,10 @@ impl Target {
             object: self.manifest.object().clone(),
             resource: self.resource.clone()?,
             imprint,
+            content: match self.state {
+                State::Same => Content::of(&manifest_yaml::to_json_exposed(self.body())),
+                _ => None,
+            },
         })
     }
 
@@ -123,7 +129,14 @@ impl Target {
         if self.resource.is_none() {
             self.resource = session.resource(self.manifest.object()).await?;
         }
-        self.look(session, treatment, &Coming::default(), now).await
+        let world = World {
+            treatment,
+            coming: &Coming::default(),
+            known: &Known::default(),
+            listed: &HashMap::new(),
+            now,
+        };
+        self.look(session, &world).await
     }
 }
 
@@ -168,6 +181,7 @@ pub async fn observe(
     session: &Session,
     rendered: Rendered,
     treatment: Treatment,
+    known: &Known,
     now: Timestamp,
 ) -> Result<Observed, ClusterError> {
     let (mut manifests, target_namespace) = rendered.into_parts();
@@ -177,9 +191,17 @@ pub async fn observe(
         let resource = session.resource(manifest.object()).await?;
         addressed.push(placed(manifest, resource, &coming, target_namespace.as_deref()));
     }
+    let listed = known.list(session, &addressed).await;
+    let world = World {
+        treatment: &treatment,
+        coming: &coming,
+        known,
+        listed: &listed,
+        now,
+    };
     let targets = stream::iter(addressed)
         .map(async |mut target| {
-            target.look(session, &treatment, &coming, now).await?;
+            target.look(session, &world).await?;
             Ok(target)
         })
         .buffered(CONCURRENCY)
@@ -267,24 +289,18 @@ fn placed(
 }
 
 impl Target {
-    async fn look(
-        &mut self,
-        session: &Session,
-        treatment: &Treatment,
-        coming: &Coming,
-        now: Timestamp,
-    ) -> Result<(), ClusterError> {
+    async fn look(&mut self, session: &Session, world: &World<'_>) -> Result<(), ClusterError> {
         let seen = match &self.resource {
-            None if coming.scope(self.manifest.object()).is_some() => Sight::of(State::Waiting),
+            None if world.coming.scope(self.manifest.object()).is_some() => Sight::of(State::Waiting),
             None => Sight::of(State::UnknownKind),
             Some(resource) => {
                 let look = Look {
                     session,
                     manifest: &self.manifest,
                     resource,
-                    treatment,
+                    world,
                 };
-                match look.see(coming, now).await {
+                match look.see().await {
                     Ok(seen) => seen,
                     // The server being away is no verdict on the object.
                     Err(error) if error.is_transient() => return Err(error),
@@ -319,21 +335,34 @@ impl Sight {
     }
 }
 
+/// What every look at an object needs.
+struct World<'a> {
+    treatment: &'a Treatment,
+    coming: &'a Coming,
+    known: &'a Known,
+    /// What lists showed already.
+    listed: &'a HashMap<ObjectRef, Metadata>,
+    now: Timestamp,
+}
+
 /// A look at one object.
 struct Look<'a> {
     session: &'a Session,
     manifest: &'a Manifest,
     resource: &'a Resource,
-    treatment: &'a Treatment,
+    world: &'a World<'a>,
 }
 
 impl Look<'_> {
-    async fn see(&self, coming: &Coming, now: Timestamp) -> Result<Sight, ClusterError> {
+    async fn see(&self) -> Result<Sight, ClusterError> {
         let object = self.manifest.object();
         if self.says(Directive::Reconcile, "disabled") || self.says(Directive::Ssa, "ignore") {
             return Ok(Sight::of(State::Left));
         }
-        let live = self.session.metadata(object, self.resource).await?;
+        let live = match self.world.listed.get(object) {
+            Some(listed) => Some(listed.clone()),
+            None => self.session.metadata(object, self.resource).await?,
+        };
         if live.is_some() && self.says(Directive::Ssa, "ifnotpresent") {
             return Ok(Sight {
                 live,
@@ -342,13 +371,23 @@ impl Look<'_> {
         }
         let conceded = live
             .as_ref()
-            .and_then(|live| self.treatment.conceded(self.manifest, live));
+            .and_then(|live| self.world.treatment.conceded(self.manifest, live));
         // What is left to kubectl is not taken from it.
         let taken_over = live
             .as_ref()
             .filter(|_| conceded.is_none() && !self.says(Directive::Ssa, "merge"))
             .and_then(takeover::taken_over);
         let body = manifest_yaml::to_json_exposed(conceded.as_ref().unwrap_or_else(|| self.manifest.body()));
+        if let Some(seen) = live.as_ref().filter(|_| taken_over.is_none())
+            && !is_fresh(seen, self.world.now)
+            && self.world.known.is_settled(object, seen, &body)
+        {
+            return Ok(Sight {
+                live,
+                conceded,
+                ..Sight::of(State::Same)
+            });
+        }
         let dry_run = self.session.apply(object, self.resource, body, ApplyMode::DryRun);
         let state = match (dry_run.await, &live) {
             (Ok(_), None) => State::Missing,
@@ -361,11 +400,11 @@ impl Look<'_> {
                 }
             }
             (Ok(_), Some(_)) if taken_over.is_some() => State::Ownership,
-            (Ok(_), Some(live)) if is_fresh(live, now) => State::Fresh,
+            (Ok(_), Some(live)) if is_fresh(live, self.world.now) => State::Fresh,
             (Ok(_), Some(_)) => State::Same,
             (Err(ClusterError::Refused(refusal)), _) if refusal.status() == StatusCode::NOT_FOUND => {
                 // A 404 for an apply, which creates what is missing, is about the namespace.
-                return Ok(Sight::of(without_namespace(object, coming)));
+                return Ok(Sight::of(without_namespace(object, self.world.coming)));
             }
             (Err(ClusterError::Refused(refusal)), Some(live)) => self.refused(refusal, live).await?,
             (Err(error), _) => return Err(error),
@@ -384,7 +423,7 @@ impl Look<'_> {
             return Ok(State::Refused(ClusterError::Refused(refusal)));
         };
         let is_asked_for = self.says(Directive::Force, "enabled")
-            || (consent == Consent::Delivery && self.treatment.force == Force::Everything);
+            || (consent == Consent::Delivery && self.world.treatment.force == Force::Everything);
         if !is_asked_for {
             return Ok(State::Unforced { refusal, consent });
         }

@@ -23,7 +23,7 @@ use crate::cluster::{Actor, Cluster, Session};
 use crate::files::{Files, Keys, Reads};
 use crate::name::{Key, Kind, Name, ObjectName, ObjectRef};
 use crate::notify::Step;
-use crate::observe::{Drifted, Left, LeftObject, Treatment, observe};
+use crate::observe::{Drifted, Known, Left, LeftObject, Treatment, observe};
 use crate::operations::Metrics;
 use crate::plan::{EmptySource, ObjectFailure, Plan, Prune, plan};
 use crate::render::{RenderError, Rendered, Rendering, render};
@@ -178,11 +178,16 @@ async fn run(
         .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let former = context.store.inventory(&context.cluster, key, status).await?;
     let writing = context.left.begin(key);
-    let observed =
-        tokio::time::timeout_at(deadline, observe(&session, rendered, treatment, Timestamp::now()))
-            .await
-            .map_err(|_| Failure::late(Step::Plan))?
-            .map_err(|error| Failure::cluster(Step::Plan, &error))?;
+    // Whoever asks for a reconcile wants each object looked at.
+    let known = match trigger {
+        Trigger::Request => Known::default(),
+        _ => context.left.known(key),
+    };
+    let observing = observe(&session, rendered, treatment, &known, Timestamp::now());
+    let observed = tokio::time::timeout_at(deadline, observing)
+        .await
+        .map_err(|_| Failure::late(Step::Plan))?
+        .map_err(|error| Failure::cluster(Step::Plan, &error))?;
     let prune = if spec.prune { Prune::Stale } else { Prune::Nothing };
     let empty = if spec.allow_empty {
         EmptySource::Allowed
@@ -373,6 +378,7 @@ pub async fn prune_all(
         &session,
         Rendered::nothing(),
         Treatment::default(),
+        &Known::default(),
         Timestamp::now(),
     )
     .await

@@ -4,7 +4,9 @@
 mod support;
 
 use serde_json::{Value as Json, json};
+use support::eventually;
 use support::installed::{Installed, holds};
+use support::outside::FaultProxy;
 
 /// The usual start with a second Delivery, which is a kustomization upon a base and looks for a component.
 fn two_deliveries() -> Installed {
@@ -125,4 +127,57 @@ fn what_failed_is_run_whatever_is_committed() {
     });
     installed.world.write_version("v3");
     assert_eq!(installed.runs_for("Mend it"), ["web"]);
+}
+
+#[test]
+fn at_the_interval_a_list_of_each_kind_stands_for_its_objects() {
+    let mut installed = Installed::new();
+    installed.world.delivery["spec"]["interval"] = "1s".into();
+    let commit = installed.world.commit_good("v1");
+    installed.publish();
+    installed.apply(&installed.world.source);
+    installed.apply(&installed.world.delivery);
+    let proxy = FaultProxy::before(&installed.kubeconfig, installed.world.folder());
+    installed.start_with(&proxy.kubeconfig);
+    installed.wait_applied("web", &commit);
+    let version = installed.world.namespace.core("configmaps", "version");
+    let secret = installed.world.namespace.core("secrets", "db");
+    // What was applied just now is looked at once more.
+    installed.world.api.wait_until_settled(&version);
+    installed.world.api.wait_until_settled(&secret);
+    let runs = || installed.log().matches("delivery reconciled").count();
+    let rounds = |more: usize| {
+        let before = runs();
+        eventually("some rounds", || (runs() >= before + more).then_some(()));
+    };
+    rounds(2);
+    let before = proxy.requests().len();
+    rounds(3);
+    let asked = proxy.requests().split_off(before);
+    let asked: Vec<String> = asked.iter().map(Json::to_string).collect();
+    let about = |what: &str| asked.iter().filter(|request| request.contains(what)).count();
+    assert_eq!((about(&version), about(&secret)), (0, 0), "{asked:#?}");
+    assert!(about("PATCH") == 0, "{asked:#?}");
+    for plural in ["configmaps", "secrets"] {
+        let lists = asked
+            .iter()
+            .filter(|request| request.contains(plural) && request.contains("limit=500"));
+        assert!((2..=4).contains(&lists.count()), "{asked:#?}");
+    }
+
+    installed
+        .world
+        .api
+        .merge(&version, &json!({"data": {"version": "by hand"}}));
+    eventually("the edited ConfigMap", || {
+        (installed.world.version().as_deref() == Some("v1")).then_some(())
+    });
+    installed.world.write_version("v2");
+    let commit = installed
+        .world
+        .repository
+        .commit(&installed.world.alice, "Deliver v2");
+    installed.publish();
+    installed.wait_applied("web", &commit);
+    assert_eq!(installed.world.version().as_deref(), Some("v2"));
 }

@@ -61,13 +61,22 @@ impl Place {
         (&self.kind, &self.group, &self.namespace) == (&object.kind, &object.group, &object.namespace)
     }
 
-    fn object(&self, name: &str) -> ObjectRef {
+    pub(super) fn object(&self, name: &str) -> ObjectRef {
         ObjectRef {
             group: self.group.clone(),
             version: self.version.clone(),
             kind: self.kind.clone(),
             namespace: self.namespace.clone(),
             name: name.to_owned(),
+        }
+    }
+
+    /// How the objects here are addressed.
+    pub(super) fn path(&self) -> String {
+        let group = super::group_path(&api_version(&self.group, &self.version));
+        match &self.namespace {
+            Some(namespace) => format!("{group}/namespaces/{namespace}/{}", self.plural),
+            None => format!("{group}/{}", self.plural),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::known::{Content, Known};
 use super::ownership::Imprint;
 use crate::cluster::{Actor, Place, Resource};
 use crate::name::{Key, ObjectRef};
@@ -29,6 +30,8 @@ pub struct LeftObject {
     pub resource: Resource,
     /// What it bore of us; nothing where it was left missing.
     pub imprint: Option<Imprint>,
+    /// What was sent of it; nothing where it was left otherwise.
+    pub content: Option<Content>,
 }
 
 #[derive(Default)]
@@ -49,6 +52,7 @@ struct Holding {
 struct Entry {
     owner: Arc<Key>,
     left: Option<Imprint>,
+    content: Option<Content>,
     /// What a watch saw that nobody was told of yet. A run that fails is tried again by itself, not for this.
     seen: Option<Seen>,
 }
@@ -93,6 +97,20 @@ impl Left {
         let mut state = self.state();
         state.deliveries.entry(delivery.clone()).or_default().is_writing = true;
         Writing { left: self, delivery }
+    }
+
+    /// How the last run of a Delivery left its objects that were as they should be.
+    pub fn known(&self, delivery: &Key) -> Known {
+        let state = self.state();
+        let ours = state
+            .objects
+            .iter()
+            .filter(|(_, entry)| *entry.owner == *delivery);
+        let left = ours.filter_map(|(object, entry)| Some((object.clone(), (entry.left?, entry.content?))));
+        Known {
+            owner: Some(delivery.clone()),
+            left: left.collect(),
+        }
     }
 
     /// Forgets a Delivery that is gone, or whose objects are not held against anything.
@@ -205,6 +223,7 @@ impl Writing<'_> {
             object,
             resource,
             imprint,
+            content,
         } in objects
         {
             places.insert(Place::of(actor, &object, &resource));
@@ -215,6 +234,7 @@ impl Writing<'_> {
             let entry = Entry {
                 owner: Arc::clone(&owner),
                 left: imprint,
+                content,
                 seen,
             };
             state.objects.insert(object, entry);
@@ -290,6 +310,7 @@ mod tests {
             object: object(name),
             resource,
             imprint,
+            content: None,
         }
     }
 

@@ -48,6 +48,11 @@ impl Imprint {
         }
     }
 
+    /// Whether another state of the object bears the same of us.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
     /// Whether our fields are other in this later state of the object. One that is earlier says nothing.
     pub fn is_superseded_by(&self, seen: &Self) -> bool {
         self.precedes(seen) && self.digest != seen.digest
