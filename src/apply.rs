@@ -2,6 +2,7 @@
 
 mod error;
 mod recreate;
+mod termination;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::observe::{CONCURRENCY, Content, Imprint, LeftObject, State, Target, T
 use crate::plan::{Action, ObjectFailure, Plan, action, failure};
 use error::ApplyError;
 pub use recreate::{DELETION_TIMEOUT, MAX_LOOKS};
+pub use termination::wait_for_termination;
 
 /// How long `CustomResourceDefinitions` and Namespaces of a commit may take to be usable, as in Flux.
 pub const ESTABLISH_TIMEOUT: Duration = Duration::from_mins(1);

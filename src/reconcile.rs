@@ -15,7 +15,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::api::{ConditionType, DeliverySpec, DeliveryStatus, DriftMode, InventoryEntry, Remedy};
+use crate::api::{
+    ConditionType, DeletionPolicy, DeliverySpec, DeliveryStatus, DriftMode, InventoryEntry, Remedy,
+};
 use crate::apply::{self, Change};
 pub use crate::audit::Trigger;
 use crate::audit::{AuditLog, Event, Subject};
@@ -361,7 +363,7 @@ async fn keep_inventory(
     Ok(())
 }
 
-/// Deletes everything that a Delivery applied.
+/// Deletes everything that a Delivery applied, and waits until it is gone where the policy says so.
 pub async fn prune_all(
     context: &Context,
     delivery: &Definition<DeliverySpec, DeliveryStatus>,
@@ -396,11 +398,21 @@ pub async fn prune_all(
     context
         .audit
         .complete(applied.intent, records, Timestamp::now())?;
-    if applied.failures.is_empty() {
-        Ok(applied.changes)
-    } else {
-        Err(Failure::objects(Step::Apply, applied.failures))
+    if !applied.failures.is_empty() {
+        return Err(Failure::objects(Step::Apply, applied.failures));
     }
+    if spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
+        let deadline = Instant::now() + delivery_timeout(spec);
+        let left = apply::wait_for_termination(&session, &applied.changes, deadline)
+            .await
+            .map_err(|error| Failure::cluster(Step::Apply, &error))?;
+        // As in Flux: it is let go all the same.
+        if !left.is_empty() {
+            let names: Vec<String> = left.iter().map(ToString::to_string).collect();
+            tracing::warn!(object = %delivery_name(key), left = names.join(", "), "some of what it applied was deleted and is not gone");
+        }
+    }
+    Ok(applied.changes)
 }
 
 /// Puts on record that what a Delivery applied stays, since nobody may delete it: its service account is gone. What is

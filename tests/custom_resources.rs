@@ -251,6 +251,37 @@ fn a_deleted_delivery_takes_along_what_it_applied_unless_told_otherwise() {
 }
 
 #[test]
+fn a_deleted_delivery_waits_for_the_end_of_what_it_applied_where_told_so() {
+    let (installed, _) = Installed::with_good_commit();
+    let policy = json!({"spec": {"deletionPolicy": "WaitForTermination"}});
+    let web = installed.path("deliveries", "web");
+    installed.world.api.merge(&web, &policy);
+    let version = installed.world.namespace.core("configmaps", "version");
+    let finalizers = |names: &Json| json!({"metadata": {"finalizers": names}});
+    installed
+        .world
+        .api
+        .merge(&version, &finalizers(&json!(["example.org/held"])));
+    installed.world.api.delete(&web);
+    let deleted = || {
+        let outcome = |event: &Json| event["type"] == "outcome" && event["subject"]["trigger"] == "deletion";
+        installed.world.audit().iter().any(outcome).then_some(())
+    };
+    eventually("the deletion", deleted);
+    let is_held = |object: &Json| object["metadata"]["deletionTimestamp"].is_string();
+    installed.world.api.wait_for(&version, is_held);
+    let secret = installed.world.namespace.core("secrets", "db");
+    installed.world.api.wait_until_gone(&secret);
+    assert!(
+        installed.world.api.get(&web).is_some(),
+        "one of its objects is there"
+    );
+    installed.world.api.merge(&version, &finalizers(&Json::Null));
+    installed.world.api.wait_until_gone(&web);
+    assert!(installed.world.api.get(&version).is_none());
+}
+
+#[test]
 fn a_malformed_object_blocks_no_other_and_says_so() {
     let mut installed = Installed::new();
     // The schema of the definition lets these pass: it knows the form of a duration, and no bounds.

@@ -197,6 +197,8 @@ pub enum DeletionPolicy {
     MirrorPrune,
     /// They are deleted.
     Delete,
+    /// They are deleted, and the Delivery stays until they are gone, for `timeout` at the most.
+    WaitForTermination,
     /// They stay.
     Orphan,
 }

@@ -93,7 +93,7 @@ pub(super) async fn guarded(
 pub(super) async fn delete(context: &Context, delivery: &DeliveryDefinition) -> Result<Farewell, Failure> {
     let prune = match delivery.spec.deletion_policy.unwrap_or_default() {
         DeletionPolicy::MirrorPrune => delivery.spec.prune,
-        DeletionPolicy::Delete => true,
+        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => true,
         DeletionPolicy::Orphan => false,
     };
     let mut farewell = Farewell::AsAsked;
