@@ -148,7 +148,8 @@ impl Controller {
                 drifted = context.left.drifted() => self.take_drifted(drifted),
                 Some(unwatched) = unwatched.recv() => self.take_unwatched(unwatched).await,
                 () = std::future::ready(()), if self.has_moved_and_time() => self.publish_moved().await,
-                () = tokio::time::sleep_until(next), if self.running.len() < CONCURRENCY => {}
+                () = context.waits.another() => {}
+                () = tokio::time::sleep_until(next), if self.has_turn() => {}
                 () = tokio::time::sleep_until(heartbeat) => {}
             }
         }
@@ -238,6 +239,7 @@ impl Controller {
             .values()
             .filter(|(name, _)| name.kind == Kind::GitSource);
         fetching.for_each(|(_, task)| task.abort());
+        self.context.waits.end_all();
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.running.is_empty() {
             match tokio::time::timeout_at(deadline, self.running.join_next_with_id()).await {

@@ -6,6 +6,7 @@ mod inputs;
 mod rollback;
 mod source;
 mod variables;
+mod waits;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,10 +34,11 @@ use crate::store::{Definition, Status, Store};
 use crate::verify::VerifiedRevision;
 use crate::{health, name};
 
-pub use failure::Failure;
+pub use failure::{Failure, SUPERSEDED};
 pub use inputs::Inputs;
 pub use rollback::{Back, deliver};
 pub use source::{Held, Sourced, reconcile_source};
+pub use waits::{Waiting, Waits};
 
 /// The least that one reconcile of a Delivery may take, as in Flux.
 pub const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,6 +60,8 @@ pub struct Context {
     pub default_service_account: Option<Name>,
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
+    /// Which runs only wait.
+    pub waits: Waits,
     /// How runs left their objects, for the watches of them.
     pub left: Left,
 }
@@ -219,9 +223,13 @@ async fn run(
     }
     if spec.wait {
         let inventory = delivered.inventory.as_deref().unwrap_or_default();
-        health::wait(&session, inventory, deadline)
-            .await
-            .map_err(|failures| Failure::objects(Step::Health, failures))?;
+        let waiting = context.waits.begin(key);
+        tokio::select! {
+            waited = health::wait(&session, inventory, deadline) => {
+                waited.map_err(|failures| Failure::objects(Step::Health, failures))?;
+            }
+            () = waiting.over() => return Err(Failure::superseded(revision)),
+        }
     }
     Ok(())
 }

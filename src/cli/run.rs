@@ -20,7 +20,7 @@ use crate::name::{Name, NamespaceName};
 use crate::notify::Notifications;
 use crate::observe::Left;
 use crate::operations::{Health, Metrics, serve};
-use crate::reconcile::Context;
+use crate::reconcile::{Context, Waits};
 use crate::store::{Definitions, Folder, InCluster, Store};
 
 /// How many changes may wait while the controller is busy.
@@ -122,6 +122,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         age_keys,
         default_service_account,
         metrics: Arc::clone(&metrics),
+        waits: Waits::default(),
         left: Left::default(),
     });
     let health = Arc::new(Health::new(Instant::now()));

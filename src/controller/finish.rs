@@ -298,6 +298,7 @@ impl Controller {
             .filter(|delivery| source_of(delivery) == *source);
         let names: Vec<_> = followers.map(|delivery| delivery.key.clone()).collect();
         for key in names {
+            self.context.waits.end(&key);
             self.schedule.ask(
                 ObjectName {
                     kind: Kind::Delivery,

@@ -1,6 +1,7 @@
 //! A single run: every object once, sources first, Deliveries after those they depend on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::order::depends_on;
@@ -20,10 +21,14 @@ impl Controller {
             self.schedule.begin_batch(batch);
             loop {
                 self.start_due();
-                let Some(finished) = self.running.join_next_with_id().await else {
-                    break;
-                };
-                self.finish(finished).await;
+                let context = Arc::clone(&self.context);
+                tokio::select! {
+                    finished = self.running.join_next_with_id() => match finished {
+                        Some(finished) => self.finish(finished).await,
+                        None => break,
+                    },
+                    () = context.waits.another() => {}
+                }
             }
         }
         for name in unreachable {

@@ -17,7 +17,7 @@ use crate::name::{Kind, ObjectName};
 use crate::notify::{self, Changes, Notifications, Public, Retry, Step};
 use crate::operations::Ended;
 use crate::plan::Action;
-use crate::reconcile::{Context, Delivered, Failure, Trigger};
+use crate::reconcile::{Context, Delivered, Failure, SUPERSEDED, Trigger};
 use crate::store::{InvalidDefinition, Status};
 use crate::verify::VerifiedRevision;
 
@@ -226,8 +226,9 @@ impl Reporter {
             }),
         };
         // Waiting for something else is not worth waking anybody: that something has its own message.
-        let waits =
-            |failure: &Failure| matches!(failure.reason.as_str(), "DependencyNotReady" | "SourceNotReady");
+        let waits = |failure: &Failure| {
+            ["DependencyNotReady", "SourceNotReady", SUPERSEDED].contains(&failure.reason.as_str())
+        };
         if !delivered.result.as_ref().is_err_and(waits) {
             let commit = revision.and_then(|revision| commit_facts(revision.commit(), url.as_deref()));
             let signature = revision.map(|revision| signature(revision.verification()));

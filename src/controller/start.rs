@@ -25,7 +25,7 @@ enum Beginning {
 
 impl Controller {
     pub(super) fn start_due(&mut self) {
-        while self.running.len() < CONCURRENCY {
+        while self.has_turn() {
             let Some((name, trigger)) = self.schedule.take_due(Instant::now()) else {
                 return;
             };
@@ -35,6 +35,11 @@ impl Controller {
                 Kind::Notifier => self.schedule.finished(&name),
             }
         }
+    }
+
+    /// Whether another reconcile may begin. Those that only wait take nobody's turn.
+    pub(super) fn has_turn(&self) -> bool {
+        self.running.len() < CONCURRENCY + self.context.waits.count()
     }
 
     fn start_source(&mut self, name: ObjectName, trigger: Trigger) {

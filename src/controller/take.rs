@@ -46,6 +46,7 @@ impl Controller {
                 self.fights.forget(&name.key);
                 self.drifted.remove(&name.key);
                 self.context.left.forget(&name.key);
+                self.context.waits.end(&name.key);
             }
         }
     }
@@ -65,6 +66,9 @@ impl Controller {
             Kind::Notifier => self.set_notifier(&name.key).await,
             Kind::GitSource | Kind::Delivery => {
                 self.failures.remove(&name);
+                if name.kind == Kind::Delivery {
+                    self.context.waits.end(&name.key);
+                }
                 self.schedule.ask(name, trigger, Instant::now());
             }
         }

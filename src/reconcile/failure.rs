@@ -13,7 +13,10 @@ use crate::plan::{ObjectFailure, PlanError};
 use crate::render::RenderError;
 use crate::source::{FetchError, InvalidCredentials};
 use crate::store::{LastTrustedError, StoreError};
-use crate::verify::{CommitFacts, PolicyError, VerifyError};
+use crate::verify::{CommitFacts, PolicyError, VerifiedRevision, VerifyError};
+
+/// The reason of a run that something newer cut short.
+pub const SUPERSEDED: &str = "Superseded";
 
 /// Why a reconcile did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +60,15 @@ impl Failure {
     pub(super) fn late(step: Step) -> Self {
         let message = "failed to finish in time; raise spec.timeout if that is how long it takes".to_owned();
         Self::said(step, "Timeout", message, Remedy::Retry)
+    }
+
+    /// Something newer came while it was waited for what was applied.
+    pub(super) fn superseded(revision: &VerifiedRevision) -> Self {
+        let message = format!(
+            "nobody waits any more for {} to become healthy: there is something newer",
+            revision.name()
+        );
+        Self::said(Step::Health, SUPERSEDED, message, Remedy::Retry)
     }
 
     /// Nothing failed, but nothing new came for longer than it may; for those who are told of failures.

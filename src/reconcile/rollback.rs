@@ -8,7 +8,7 @@ use std::sync::Arc;
 use git_signature::ObjectId;
 use jiff::Timestamp;
 
-use super::{Context, Delivered, Failure, Inputs, Trigger, reconcile_delivery, subject};
+use super::{Context, Delivered, Failure, Inputs, SUPERSEDED, Trigger, reconcile_delivery, subject};
 use crate::api::{DeliverySpec, DeliveryStatus, Remedy, RollbackStatus};
 use crate::audit::Event;
 use crate::notify::Step;
@@ -114,7 +114,7 @@ fn failed_for_good(delivery: &Delivery, delivered: &Delivered) -> Option<Failure
     let is_wanted = delivery.spec.rollback.is_some_and(|rollback| rollback.on_failure);
     let failure = delivered.result.as_ref().err()?;
     let is_for_good = match failure.step {
-        Step::Health => true,
+        Step::Health => failure.reason != SUPERSEDED,
         Step::Apply => failure.remedy == Remedy::Change,
         _ => false,
     };
