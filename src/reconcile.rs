@@ -223,12 +223,12 @@ async fn run(
     }
     if spec.wait {
         let inventory = delivered.inventory.as_deref().unwrap_or_default();
-        let waiting = context.waits.begin(key);
+        let wait = context.waits.begin(key);
         tokio::select! {
             waited = health::wait(&session, inventory, deadline) => {
                 waited.map_err(|failures| Failure::objects(Step::Health, failures))?;
             }
-            () = waiting.over() => return Err(Failure::superseded(revision)),
+            () = wait.over() => return Err(Failure::superseded(revision)),
         }
     }
     Ok(())
