@@ -3,6 +3,7 @@
 mod audit;
 mod build;
 mod crds;
+mod events;
 mod get;
 mod history;
 mod keys;
@@ -76,6 +77,8 @@ enum Command {
     Suspend(suspend::Suspend),
     /// Reconcile a suspended object again, or let go of a revision that is held
     Resume(suspend::Resume),
+    /// Show what happened to our objects of late
+    Events(events::Arguments),
     /// Show which revisions a Delivery had, what came of them, and who signed them
     History(history::Arguments),
     /// Go back to an older revision of a Delivery, and hold it until it is resumed
@@ -221,6 +224,7 @@ impl Cli {
             Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
             Command::Suspend(arguments) => suspend::suspend(arguments, console).await,
             Command::Resume(arguments) => suspend::resume(arguments, console).await,
+            Command::Events(arguments) => events::run(arguments, console).await,
             Command::History(arguments) => history::run(arguments, console).await,
             Command::Rollback(arguments) => rollback::run(arguments, console).await,
             Command::Trace(arguments) => trace::run(&arguments, console),

@@ -7,6 +7,7 @@
 mod connection;
 mod discovery;
 mod error;
+mod events;
 mod list;
 mod refusal;
 mod retry;
@@ -29,6 +30,7 @@ use zeroize::Zeroizing;
 
 use discovery::{Discovery, ResourceList};
 pub use error::ClusterError;
+pub use events::{Event, MAX_EVENTS, REPORTING_CONTROLLER, Regarding};
 pub use refusal::{Cause, Refusal, Sensitivity};
 pub use watch::{Place, Sight};
 pub use wording::Wording;

@@ -14,6 +14,36 @@ fn on_web(installed: &Installed, command: &str, more: &[&str]) -> Run {
 }
 
 #[test]
+fn events_are_those_of_our_objects() {
+    let (installed, commit) = Installed::with_good_commit();
+    let namespace = installed.world.namespace.name.clone();
+    let shown = support::eventually("an Event", || {
+        let run = on_web(&installed, "events", &[]).expect(0);
+        run.stdout.contains(&commit).then_some(run)
+    });
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert!(lines[0].starts_with("TIME"), "{}", shown.stdout);
+    assert!(
+        lines[1..].iter().all(|line| line.contains("delivery/web")),
+        "{}",
+        shown.stdout
+    );
+    let all = Run::of(&["events", "-n", &namespace, "-o", "json"])
+        .expect(0)
+        .json();
+    let kinds: Vec<_> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["regarding"]["kind"].clone())
+        .collect();
+    assert!(kinds.contains(&"GitSource".into()), "{kinds:?}");
+    let none = Run::of(&["events", "delivery/none", "-n", &namespace]).expect(0);
+    assert_eq!(none.stdout, "");
+    Run::of(&["events", "-A"]).expect(0);
+}
+
+#[test]
 fn a_suspended_delivery_waits_and_says_who_suspended_it() {
     let (mut installed, _) = Installed::with_good_commit();
     let suspended = on_web(&installed, "suspend", &["--reason", "restoring the database"]).expect(0);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::report::Reporter;
 use crate::api::{API_VERSION, ConditionStatus, ConditionType, Conditions};
-use crate::cluster::{Actor, Resource, Scope};
+use crate::cluster::{Actor, REPORTING_CONTROLLER, Resource, Scope};
 use crate::name::{ObjectName, ObjectRef};
 use crate::notify::STALE;
 use crate::store::Store;
@@ -86,7 +86,7 @@ impl Reporter {
             "kind": "Event",
             "metadata": {"name": object.name, "namespace": object.namespace},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
-            "reportingController": "fluxops.dev/controller",
+            "reportingController": REPORTING_CONTROLLER,
             "reportingInstance": "fluxops",
             "action": "Reconcile",
             "reason": reason,
