@@ -11,6 +11,7 @@ mod history;
 mod notifier;
 mod overlay;
 mod post_build;
+mod receiver;
 mod reference;
 mod remedy;
 
@@ -28,6 +29,7 @@ pub use history::{HistoryEntry, MAX_HISTORY, RollbackPolicy, RollbackStatus, SUC
 pub use notifier::{Notifier, NotifierSpec, NotifierType, Severity, SourceSelector};
 pub use overlay::{Image, Patch, PatchTarget};
 pub use post_build::{PostBuild, SubstituteStrategy, VariablesKind, VariablesReference};
+pub use receiver::{Receiver, ReceiverSpec, ReceiverStatus, ReceiverType};
 pub use reference::{LocalReference, SecretData, SourceKind, SourceReference};
 pub use remedy::Remedy;
 
@@ -42,5 +44,10 @@ pub const API_VERSION: &str = "fluxops.dev/v1alpha1";
 pub fn custom_resource_definitions()
 -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
     use kube::CustomResourceExt as _;
-    vec![GitSource::crd(), Delivery::crd(), Notifier::crd()]
+    vec![
+        GitSource::crd(),
+        Delivery::crd(),
+        Notifier::crd(),
+        Receiver::crd(),
+    ]
 }

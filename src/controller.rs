@@ -11,6 +11,7 @@ mod message;
 mod notice;
 mod once;
 mod order;
+mod receive;
 mod report;
 mod schedule;
 mod start;
@@ -29,7 +30,9 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus};
+use crate::api::{
+    DeliverySpec, DeliveryStatus, GitSourceSpec, GitSourceStatus, ReceiverSpec, ReceiverStatus,
+};
 use crate::name::{Key, Kind, ObjectName, ObjectRef};
 use crate::notify::Notifications;
 use crate::operations::{HEARTBEAT, Health};
@@ -121,6 +124,7 @@ impl Controller {
         }
         self.health.listed();
         self.begin().await;
+        self.set_receivers().await;
         let messenger = tokio::spawn({
             let (notifications, stop) = (self.notifications.clone(), stop.clone());
             async move { notifications.run(stop).await }
@@ -145,6 +149,7 @@ impl Controller {
                 Some(finished) = self.running.join_next_with_id() => self.finish(finished).await,
                 Some(change) = changes.recv() => self.take(change).await,
                 Some(names) = referenced.recv() => self.take_referenced(names).await,
+                calls = context.receivers.called() => self.take_calls(calls),
                 drifted = context.left.drifted() => self.take_drifted(drifted),
                 Some(unwatched) = unwatched.recv() => self.take_unwatched(unwatched).await,
                 () = std::future::ready(()), if self.has_moved_and_time() => self.publish_moved().await,
@@ -161,7 +166,7 @@ impl Controller {
     /// Waits until all kinds were listed once: a Delivery seen before its source is no Delivery without one.
     async fn first_listing(&mut self, changes: &mut mpsc::Receiver<Change>) {
         let mut unlisted: BTreeSet<Kind> = match &self.context.store {
-            Store::InCluster(_) => [Kind::GitSource, Kind::Delivery, Kind::Notifier].into(),
+            Store::InCluster(_) => [Kind::GitSource, Kind::Delivery, Kind::Notifier, Kind::Receiver].into(),
             Store::Folder(_) => BTreeSet::new(),
         };
         while !unlisted.is_empty() {
@@ -262,3 +267,5 @@ impl Controller {
 type SourceDefinition = Definition<GitSourceSpec, GitSourceStatus>;
 /// A Delivery as its user wrote it.
 type DeliveryDefinition = Definition<DeliverySpec, DeliveryStatus>;
+/// A Receiver as its user wrote it.
+type ReceiverDefinition = Definition<ReceiverSpec, ReceiverStatus>;

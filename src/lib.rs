@@ -34,6 +34,7 @@ pub mod reconcile;
 
 pub mod cluster;
 pub mod notify;
+pub mod receive;
 pub mod store;
 
 pub mod controller;

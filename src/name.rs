@@ -34,6 +34,8 @@ pub enum Kind {
     Delivery,
     /// Who is told.
     Notifier,
+    /// Whose webhooks are received.
+    Receiver,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::GitSource => "GitSource",
             Self::Delivery => "Delivery",
             Self::Notifier => "Notifier",
+            Self::Receiver => "Receiver",
         }
     }
 
@@ -52,6 +55,7 @@ impl Kind {
             Self::GitSource => "gitsource",
             Self::Delivery => "delivery",
             Self::Notifier => "notifier",
+            Self::Receiver => "receiver",
         }
     }
 }
@@ -171,6 +175,7 @@ pub fn parse_kind(text: &str) -> Result<Kind, InvalidName> {
         "gitsource" | "gitsources" => Ok(Kind::GitSource),
         "delivery" | "deliveries" => Ok(Kind::Delivery),
         "notifier" | "notifiers" => Ok(Kind::Notifier),
+        "receiver" | "receivers" => Ok(Kind::Receiver),
         _ => Err(InvalidName::UnknownKind(text.to_owned())),
     }
 }
@@ -187,7 +192,7 @@ pub enum InvalidName {
     #[error("{0:?} names no kind; write it as KIND/NAME, for example delivery/web")]
     NoKind(String),
     /// A kind that fluxops does not have.
-    #[error("{0:?} is no kind of fluxops; there are gitsource, delivery and notifier")]
+    #[error("{0:?} is no kind of fluxops; there are gitsource, delivery, notifier and receiver")]
     UnknownKind(String),
 }
 

@@ -29,6 +29,7 @@ use crate::notify::Step;
 use crate::observe::{Drifted, Known, Left, LeftObject, Treatment, observe};
 use crate::operations::Metrics;
 use crate::plan::{EmptySource, ObjectFailure, Plan, Prune, plan};
+use crate::receive::Receivers;
 use crate::render::{RenderError, Rendered, Rendering, render};
 use crate::store::{Definition, Status, Store};
 use crate::verify::VerifiedRevision;
@@ -64,6 +65,8 @@ pub struct Context {
     pub waits: Waits,
     /// How runs left their objects, for the watches of them.
     pub left: Left,
+    /// The webhooks that wake sources.
+    pub receivers: Arc<Receivers>,
 }
 
 /// What became of a Delivery.

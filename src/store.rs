@@ -20,7 +20,8 @@ pub use last_trusted::{LastTrusted, LastTrustedError};
 use std::collections::BTreeMap;
 
 use crate::api::{
-    Conditions, DeliveryStatus, GitSourceStatus, InventoryEntry, Remedy, SecretData, TrustKind,
+    Conditions, DeliveryStatus, GitSourceStatus, InventoryEntry, ReceiverStatus, Remedy, SecretData,
+    TrustKind,
 };
 use crate::cluster::{Cluster, ClusterError};
 use crate::name::{Key, Kind, ObjectName};
@@ -107,6 +108,8 @@ pub enum Status<'a> {
     GitSource(&'a GitSourceStatus),
     /// Of a Delivery.
     Delivery(&'a DeliveryStatus),
+    /// Of a Receiver.
+    Receiver(&'a ReceiverStatus),
 }
 
 impl Status<'_> {
@@ -114,6 +117,7 @@ impl Status<'_> {
         match self {
             Self::GitSource(_) => Kind::GitSource,
             Self::Delivery(_) => Kind::Delivery,
+            Self::Receiver(_) => Kind::Receiver,
         }
     }
 
@@ -121,6 +125,7 @@ impl Status<'_> {
         let json = match self {
             Self::GitSource(status) => serde_json::to_value(status),
             Self::Delivery(status) => serde_json::to_value(status),
+            Self::Receiver(status) => serde_json::to_value(status),
         };
         json.unwrap_or_default()
     }

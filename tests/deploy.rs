@@ -12,7 +12,7 @@ use manifest_yaml::{Limits, Schema};
 use serde_json::{Value as Json, json};
 use support::api_server::ApiServer;
 use support::fluxops::Run;
-use support::{root, tool};
+use support::{Scratch, root, tool};
 
 /// The objects of a stream of YAML, by kind and name.
 fn objects(yaml: &[u8]) -> BTreeMap<(String, String), Json> {
@@ -48,6 +48,31 @@ fn fluxops_builds_its_own_installation_as_kustomize_does() {
         assert!(!expected.is_empty());
         assert_eq!(objects(built.stdout.as_bytes()), expected);
     }
+}
+
+#[test]
+fn an_overlay_lets_forges_in() {
+    let scratch = Scratch::new();
+    let overlay = "resources: [../../../deploy]\ncomponents: [../../../deploy/webhook]\n";
+    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
+    let built = Run::of(&["build", &scratch.path().display().to_string(), "--show-secrets"]).expect(0);
+    let built = objects(built.stdout.as_bytes());
+    assert_eq!(built, objects(&kustomize(scratch.path())));
+    let find = |kind: &str, name: &str| &built[&(kind.to_owned(), name.to_owned())];
+    let pod = &find("Deployment", "fluxops")["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let listens = json!("--webhook-addr=0.0.0.0:9292");
+    assert!(
+        container["args"].as_array().unwrap().contains(&listens),
+        "{container:#}"
+    );
+    let service = find("Service", "fluxops-webhook");
+    assert_eq!(service["spec"]["selector"], pod["metadata"]["labels"]);
+    let port = &service["spec"]["ports"][0]["targetPort"];
+    let ports = container["ports"].as_array().unwrap();
+    let port = ports.iter().find(|listed| listed["name"] == *port).unwrap();
+    let allowed = &find("NetworkPolicy", "fluxops-webhook")["spec"]["ingress"][0]["ports"][0]["port"];
+    assert_eq!(port["containerPort"], *allowed);
 }
 
 #[test]

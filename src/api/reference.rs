@@ -25,13 +25,13 @@ pub enum SourceKind {
     GitSource,
 }
 
-/// The source of a Delivery.
+/// A source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceReference {
     /// Its kind; `GitSource` when absent.
     #[serde(default)]
     pub kind: SourceKind,
-    /// Its name, in the namespace of the Delivery.
+    /// Its name, in the same namespace.
     pub name: String,
 }

@@ -55,6 +55,8 @@ pub enum Trigger {
     Change,
     /// Somebody asked.
     Request,
+    /// A forge called its webhook.
+    Webhook,
     /// A watch saw that something it applied is no longer as it was.
     Drift,
     /// It is being deleted.
@@ -228,6 +230,7 @@ impl Trigger {
             Self::Revision => "revision",
             Self::Change => "change",
             Self::Request => "request",
+            Self::Webhook => "webhook",
             Self::Drift => "drift",
             Self::Deletion => "deletion",
         }

@@ -215,7 +215,16 @@ fn from_definitions(definitions: &Definitions) -> Vec<Json> {
             serde_json::json!(d.status),
         )
     });
-    sources.chain(deliveries).collect()
+    let receivers = definitions.receivers.values();
+    let receivers = receivers.map(|d| {
+        object(
+            Kind::Receiver,
+            &d.key,
+            serde_json::json!(d.spec),
+            serde_json::json!(d.status),
+        )
+    });
+    sources.chain(deliveries).chain(receivers).collect()
 }
 
 fn from_state_dir(state_dir: &Path) -> Result<Vec<Json>, CommandError> {

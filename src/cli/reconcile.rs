@@ -58,6 +58,11 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
                 "a Notifier is not reconciled: messages are sent as they come",
             ));
         }
+        (Kind::Receiver, ..) => {
+            return Err(unusable(
+                "a Receiver is not reconciled: reconcile the sources that it names",
+            ));
+        }
         (Kind::GitSource, true, _) => return Err(unusable("--with-source is for a Delivery")),
         (Kind::Delivery, _, Some(_)) => return Err(unusable("--accept-rewind is for a GitSource")),
         _ => {}

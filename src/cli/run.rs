@@ -20,6 +20,7 @@ use crate::name::{Name, NamespaceName};
 use crate::notify::Notifications;
 use crate::observe::Left;
 use crate::operations::{Health, Metrics, serve};
+use crate::receive::{Receivers, receive};
 use crate::reconcile::{Context, Waits};
 use crate::store::{Definitions, Folder, InCluster, Store};
 
@@ -30,7 +31,7 @@ const SHARED_KEYS: &str = "failed to use --age-key-file: it goes with --config o
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A file or folder with `GitSource`, Delivery and Notifier documents, and the Secrets they refer to; without it,
+    /// A file or folder with `GitSource`, Delivery, Notifier and Receiver documents, and the Secrets they refer to; without it,
     /// custom resources in the cluster are reconciled
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -53,6 +54,9 @@ pub(super) struct Arguments {
     /// Serve /livez, /readyz and /metrics there, without TLS, such as 0.0.0.0:8080
     #[arg(long, value_name = "IP:PORT", conflicts_with = "once")]
     metrics_addr: Option<SocketAddr>,
+    /// Receive the webhooks of forges there, without TLS, such as 0.0.0.0:9292; put what ends TLS before it
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "once")]
+    webhook_addr: Option<SocketAddr>,
     /// How the results of --once are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -71,6 +75,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         default_service_account,
         cluster_name,
         metrics_addr,
+        webhook_addr,
         output,
         state,
         cluster,
@@ -114,6 +119,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     };
     let in_cluster = matches!(store, Store::InCluster(_));
     let metrics = Arc::new(Metrics::default());
+    let receivers = Arc::new(receivers(webhook_addr));
     let context = Arc::new(Context {
         cluster: cluster.clone(),
         store,
@@ -124,6 +130,7 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
         metrics: Arc::clone(&metrics),
         waits: Waits::default(),
         left: Left::default(),
+        receivers: Arc::clone(&receivers),
     });
     let health = Arc::new(Health::new(Instant::now()));
     let controller = Controller::new(context, notifications, Arc::clone(&health), definitions);
@@ -133,10 +140,16 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);
     if let Some(address) = metrics_addr {
-        let address = serve(address, health, metrics, stop.clone())
+        let address = serve(address, health, Arc::clone(&metrics), stop.clone())
             .await
             .map_err(CommandError::unusable)?;
         tracing::info!(%address, "health and metrics are served");
+    }
+    if let Some(address) = webhook_addr {
+        let address = receive(address, receivers, metrics, stop.clone())
+            .await
+            .map_err(CommandError::unusable)?;
+        tracing::info!(%address, "webhooks are received");
     }
     let (sender, changes) = mpsc::channel(PENDING_CHANGES);
     if in_cluster {
@@ -153,6 +166,14 @@ pub(super) async fn run(arguments: Arguments, console: &mut Console<'_>) -> Resu
     drop(sender);
     tracing::info!("fluxops has stopped");
     Ok(Exit::Success)
+}
+
+fn receivers(address: Option<SocketAddr>) -> Receivers {
+    let now = Instant::now();
+    match address {
+        Some(_) => Receivers::served(now),
+        None => Receivers::not_served(now),
+    }
 }
 
 async fn listed(cluster: &Cluster, reach: &Reach) -> Result<Definitions, CommandError> {

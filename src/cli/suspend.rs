@@ -38,7 +38,7 @@ pub(super) struct Resume {
 
 #[derive(Args)]
 pub(super) struct Object {
-    /// gitsource/NAME, delivery/NAME or notifier/NAME
+    /// gitsource/NAME, delivery/NAME, notifier/NAME or receiver/NAME
     #[arg(value_name = "KIND/NAME")]
     object: KindAndName,
     /// The namespace [default: that of the kubeconfig]

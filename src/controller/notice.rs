@@ -48,6 +48,7 @@ impl Controller {
             tracing::info!(object = %name, "something that it refers to has changed");
             match name.kind {
                 Kind::Notifier => self.set_notifier(&name.key).await,
+                Kind::Receiver => self.set_receiver(&name.key).await,
                 Kind::GitSource | Kind::Delivery => {
                     self.failures.remove(&name);
                     self.schedule.ask(name, Trigger::Change, Instant::now());

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::drift::DriftNews;
 use super::event::EventType;
 use super::message::{changes, commit_facts, signature, told};
-use super::status::{delivery_status, invalid_conditions, source_status, unreadable_spec};
-use super::{DeliveryDefinition, SourceDefinition};
-use crate::api::{ConditionType, DeliveryStatus, GitSourceStatus};
+use super::status::{delivery_status, invalid_conditions, receiver_status, source_status, unreadable_spec};
+use super::{DeliveryDefinition, ReceiverDefinition, SourceDefinition};
+use crate::api::{ConditionType, DeliveryStatus, GitSourceStatus, ReceiverStatus};
 use crate::name::{Kind, ObjectName};
 use crate::notify::{self, Changes, Notifications, Public, Retry, Step};
 use crate::operations::Ended;
@@ -244,6 +244,33 @@ impl Reporter {
         status
     }
 
+    /// Reports whether a Receiver is served; its new status comes back.
+    pub(super) async fn receiver(
+        &self,
+        receiver: &ReceiverDefinition,
+        result: &Result<String, Failure>,
+    ) -> ReceiverStatus {
+        let name = ObjectName {
+            kind: Kind::Receiver,
+            key: receiver.key.clone(),
+        };
+        let status = receiver_status(receiver, result, Timestamp::now());
+        let (before, after) = (&receiver.status.conditions, &status.conditions);
+        self.context.metrics.settled(&name, Ended::of(result));
+        match result {
+            Ok(path) => tracing::info!(object = %name, path, "a webhook is served"),
+            Err(failure) => tracing::error!(
+                object = %name, reason = failure.reason, "a webhook is not served: {}", failure.message
+            ),
+        }
+        self.transition(&name, receiver.uid.as_deref(), before, after)
+            .await;
+        if status != receiver.status {
+            self.publish(&name, Status::Receiver(&status)).await;
+        }
+        status
+    }
+
     /// Publishes the status of a Delivery that moved to a revision which changes nothing of it.
     pub(super) async fn moved(&self, name: &ObjectName, status: &DeliveryStatus) {
         self.publish(name, Status::Delivery(status)).await;
@@ -274,7 +301,10 @@ impl Reporter {
                 ..told(&failure, None, Duration::ZERO)
             };
             let outcome = notify::Outcome::Failed(told);
-            self.tell(object, &unreadable.labels, None, None, outcome).await;
+            // Nobody is told of a Receiver either: what it would have had fetched is fetched at the interval.
+            if object.kind != Kind::Receiver {
+                self.tell(object, &unreadable.labels, None, None, outcome).await;
+            }
         }
         self.line(object, None, None, Outcome::NotReady, failure.message);
     }
@@ -293,14 +323,9 @@ impl Reporter {
     }
 
     fn measure<T, E>(&self, name: &ObjectName, run: &Run, result: &Result<T, E>) {
-        let ended = if result.is_ok() {
-            Ended::Ready
-        } else {
-            Ended::Failed
-        };
         self.context
             .metrics
-            .reconciled(name, run.trigger.as_str(), ended, run.took);
+            .reconciled(name, run.trigger.as_str(), Ended::of(result), run.took);
     }
 
     async fn publish(&self, name: &ObjectName, status: Status<'_>) {

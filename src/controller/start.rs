@@ -32,7 +32,7 @@ impl Controller {
             match name.kind {
                 Kind::GitSource => self.start_source(name, trigger),
                 Kind::Delivery => self.start_delivery(name, trigger),
-                Kind::Notifier => self.schedule.finished(&name),
+                Kind::Notifier | Kind::Receiver => self.schedule.finished(&name),
             }
         }
     }

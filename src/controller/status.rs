@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{DeliveryDefinition, SourceDefinition};
+use super::{DeliveryDefinition, ReceiverDefinition, SourceDefinition};
 use crate::api::{
-    ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, Remedy, SUCCEEDED, Verify,
-    remember,
+    ConditionStatus, ConditionType, Conditions, DeliveryStatus, GitSourceStatus, ReceiverStatus, Remedy,
+    SUCCEEDED, Verify, remember,
 };
 use crate::notify::Step;
 use crate::reconcile::{Delivered, Drift, Failure};
@@ -179,6 +179,32 @@ fn held_back(hold: &Hold, name: &str) -> String {
         of(at),
         of(by)
     )
+}
+
+/// The status of a Receiver, with its path if it is served.
+pub(super) fn receiver_status(
+    receiver: &ReceiverDefinition,
+    result: &Result<String, Failure>,
+    now: Timestamp,
+) -> ReceiverStatus {
+    let mut status = receiver.status.clone();
+    let generation = receiver.generation;
+    status.observed_generation = generation;
+    status.webhook_path = result.as_ref().ok().cloned();
+    let conditions = &mut status.conditions;
+    settle(conditions, result.as_ref().err(), generation, now);
+    let mut set = |holds, reason: &str, message: &str| {
+        conditions.set(ConditionType::Ready, holds, reason, message, generation, now);
+    };
+    match result {
+        Ok(path) if receiver.spec.suspend => {
+            let message = format!("suspended: calls of {path} are refused");
+            set(ConditionStatus::True, "Suspended", &message);
+        }
+        Ok(path) => set(ConditionStatus::True, "Served", &format!("receives at {path}")),
+        Err(failure) => set(ConditionStatus::False, &failure.reason, &failure.message),
+    }
+    status
 }
 
 /// The status of a Delivery of which a revision changes nothing: it is as if it had been applied once more.

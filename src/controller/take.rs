@@ -41,6 +41,7 @@ impl Controller {
                     tracing::warn!(error = %crate::chain(&error), "the messages of a notifier could not be dropped");
                 }
             }
+            Kind::Receiver => self.context.receivers.remove(&name.key),
             Kind::Delivery => {
                 self.forget_inputs(&name.key);
                 self.fights.forget(&name.key);
@@ -64,6 +65,7 @@ impl Controller {
         let Some(trigger) = asks_for else { return };
         match name.kind {
             Kind::Notifier => self.set_notifier(&name.key).await,
+            Kind::Receiver => self.set_receiver(&name.key).await,
             Kind::GitSource | Kind::Delivery => {
                 self.failures.remove(&name);
                 if name.kind == Kind::Delivery {
@@ -81,6 +83,11 @@ impl Controller {
             && (&known.uid, known.generation, known.deletion) == (&new.uid, new.generation, new.deletion)
         {
             return;
+        }
+        if let InvalidDefinition::Spec(unreadable) = &invalid
+            && unreadable.object.kind == Kind::Receiver
+        {
+            self.context.receivers.remove(&unreadable.object.key);
         }
         self.reporter.invalid(&invalid).await;
         self.definitions.insert_invalid(invalid);
@@ -153,6 +160,7 @@ fn standing(definitions: &Definitions, parsed: &Parsed) -> Standing {
         Parsed::GitSource(new) => Standing::of(new, definitions.sources.get(&new.key)),
         Parsed::Delivery(new) => Standing::of(new, definitions.deliveries.get(&new.key)),
         Parsed::Notifier(new) => Standing::of(new, definitions.notifiers.get(&new.key)),
+        Parsed::Receiver(new) => Standing::of(new, definitions.receivers.get(&new.key)),
     }
 }
 
@@ -170,6 +178,11 @@ fn with_what_is_known(definitions: &Definitions, mut parsed: Parsed) -> Parsed {
                 if known.deletion == Deletion::Released {
                     new.deletion = Deletion::Released;
                 }
+            }
+        }
+        Parsed::Receiver(new) => {
+            if let Some(known) = definitions.receivers.get(&new.key) {
+                new.status.clone_from(&known.status);
             }
         }
         Parsed::Notifier(_) => {}
@@ -200,6 +213,10 @@ fn what_it_asks_for(definitions: &Definitions, parsed: &Parsed) -> Option<Trigge
         }
         Parsed::Notifier(new) => {
             let old = definitions.notifiers.get(&new.key);
+            (old.is_none_or(|old| old.spec != new.spec), false)
+        }
+        Parsed::Receiver(new) => {
+            let old = definitions.receivers.get(&new.key);
             (old.is_none_or(|old| old.spec != new.spec), false)
         }
     };

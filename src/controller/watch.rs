@@ -46,10 +46,11 @@ impl Reach {
     }
 }
 
-const KINDS: [(Kind, &str); 3] = [
+const KINDS: [(Kind, &str); 4] = [
     (Kind::GitSource, "gitsources"),
     (Kind::Delivery, "deliveries"),
     (Kind::Notifier, "notifiers"),
+    (Kind::Receiver, "receivers"),
 ];
 
 /// Lists our objects once, for a single run.

@@ -27,6 +27,7 @@ pub struct Metrics {
     changes: Family<Change, Counter>,
     moved: Counter,
     verifications: Counter,
+    calls: Family<Call, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +47,11 @@ struct Object {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Change {
     action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    outcome: &'static str,
 }
 
 impl Object {
@@ -102,6 +108,12 @@ impl Default for Metrics {
             "Deliveries that moved to a revision which changes nothing of them",
             moved.clone(),
         );
+        let calls = Family::default();
+        registry.register(
+            "webhook_calls",
+            "Calls of webhooks, by what came of them",
+            Family::clone(&calls),
+        );
         Self {
             registry,
             durations,
@@ -110,6 +122,7 @@ impl Default for Metrics {
             changes,
             moved,
             verifications,
+            calls,
         }
     }
 }
@@ -121,6 +134,13 @@ pub enum Ended {
     Ready,
     /// It is not.
     Failed,
+}
+
+impl Ended {
+    /// How it ended, by its result.
+    pub fn of<T, E>(result: &Result<T, E>) -> Self {
+        if result.is_ok() { Self::Ready } else { Self::Failed }
+    }
 }
 
 impl Metrics {
@@ -137,6 +157,11 @@ impl Metrics {
         self.durations
             .get_or_create(&reconcile)
             .observe(took.as_secs_f64());
+        self.settled(name, ended);
+    }
+
+    /// An object is Ready, or it is not.
+    pub fn settled(&self, name: &ObjectName, ended: Ended) {
         let ready = i64::from(ended == Ended::Ready);
         self.ready.get_or_create(&Object::of(name)).set(ready);
     }
@@ -161,6 +186,11 @@ impl Metrics {
     /// A revision was held against a policy.
     pub fn judged(&self) {
         self.verifications.inc();
+    }
+
+    /// A webhook was called, and this came of it.
+    pub fn called(&self, outcome: &'static str) {
+        self.calls.get_or_create(&Call { outcome }).inc();
     }
 
     /// An object is gone.
@@ -194,6 +224,7 @@ mod tests {
         metrics.verified(&web, Timestamp::from_second(1_700_000_000).unwrap());
         metrics.moved();
         metrics.judged();
+        metrics.called("replayed");
         let text = metrics.to_text().unwrap();
         for line in [
             r#"fluxops_object_ready{kind="Delivery",namespace="shop",name="web"} 0"#,
@@ -202,6 +233,7 @@ mod tests {
             r#"fluxops_source_commit_timestamp_seconds{kind="Delivery",namespace="shop",name="web"} 1700000000"#,
             "fluxops_deliveries_moved_total 1",
             "fluxops_source_verifications_total 1",
+            r#"fluxops_webhook_calls_total{outcome="replayed"} 1"#,
             "# EOF",
         ] {
             assert!(

@@ -1,7 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics`.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,31 +8,21 @@ use std::time::{Duration, Instant};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Health, Metrics};
+use super::{Bounds, Health, Metrics, ServeError, listen};
 
 /// How many connections are served at a time; others wait.
 pub const MAX_CONNECTIONS: usize = 16;
+/// The most bytes that the request line and the headers may have together.
+const MAX_HEADERS: usize = 16 << 10;
 /// How long a client may take to say what it wants.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(1);
 /// What scrapers are told that metrics are (`OpenMetrics` 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Why nothing is served.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to listen on {address}")]
-pub struct ServeError {
-    address: SocketAddr,
-    source: io::Error,
-}
 
 /// Listens, and serves until it is told to stop. The address that it listens on comes back.
 pub async fn serve(
@@ -42,37 +31,17 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<SocketAddr, ServeError> {
-    let failed = |source| ServeError { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let Ok((stream, _)) = listener.accept().await else {
-                // The process has too many files open; it may have fewer soon.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            };
-            let (health, metrics) = (Arc::clone(&health), Arc::clone(&metrics));
-            tokio::spawn(async move {
-                let answer = service_fn(|request: Request<Incoming>| {
-                    let response = answer(&request, &health, &metrics);
-                    std::future::ready(Ok::<_, Infallible>(response))
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), answer);
-                // Who hangs up or talks nonsense is told nothing more.
-                let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-                drop(place);
-            });
-        }
-    }));
-    Ok(bound)
+    let bounds = Bounds {
+        connections: MAX_CONNECTIONS,
+        header_bytes: MAX_HEADERS,
+        header_time: HEADER_TIMEOUT,
+        connection_time: CONNECTION_TIMEOUT,
+    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = answer(&request, &health, &metrics);
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    listen(address, bounds, service, stop).await
 }
 
 fn answer<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Response<Full<Bytes>> {

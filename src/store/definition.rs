@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::api::{
     Conditions, DeliverySpec, DeliveryStatus, GROUP, GitSourceSpec, GitSourceStatus, NotifierSpec,
+    ReceiverSpec, ReceiverStatus,
 };
 use crate::name::{FINALIZER, InvalidName, Key, Kind, ObjectName};
 
@@ -84,6 +85,8 @@ pub enum Parsed {
     Delivery(Definition<DeliverySpec, DeliveryStatus>),
     /// A Notifier.
     Notifier(Definition<NotifierSpec, ()>),
+    /// A Receiver.
+    Receiver(Definition<ReceiverSpec, ReceiverStatus>),
 }
 
 /// All of our objects. One that cannot be read does not keep the others from being.
@@ -95,6 +98,8 @@ pub struct Definitions {
     pub deliveries: BTreeMap<Key, Definition<DeliverySpec, DeliveryStatus>>,
     /// The notifiers.
     pub notifiers: BTreeMap<Key, Definition<NotifierSpec, ()>>,
+    /// The receivers.
+    pub receivers: BTreeMap<Key, Definition<ReceiverSpec, ReceiverStatus>>,
     /// Those whose spec cannot be read, and why.
     pub invalid: BTreeMap<ObjectName, InvalidDefinition>,
 }
@@ -168,6 +173,7 @@ impl Parsed {
             Kind::GitSource => definition(kind, envelope).map(Self::GitSource),
             Kind::Delivery => definition(kind, envelope).map(Self::Delivery),
             Kind::Notifier => definition(kind, envelope).map(Self::Notifier),
+            Kind::Receiver => definition(kind, envelope).map(Self::Receiver),
         }
     }
 
@@ -177,6 +183,7 @@ impl Parsed {
             Self::GitSource(definition) => (Kind::GitSource, &definition.key),
             Self::Delivery(definition) => (Kind::Delivery, &definition.key),
             Self::Notifier(definition) => (Kind::Notifier, &definition.key),
+            Self::Receiver(definition) => (Kind::Receiver, &definition.key),
         };
         ObjectName {
             kind,
@@ -254,6 +261,7 @@ impl Definitions {
             Parsed::GitSource(definition) => drop(self.sources.insert(definition.key.clone(), definition)),
             Parsed::Delivery(definition) => drop(self.deliveries.insert(definition.key.clone(), definition)),
             Parsed::Notifier(definition) => drop(self.notifiers.insert(definition.key.clone(), definition)),
+            Parsed::Receiver(definition) => drop(self.receivers.insert(definition.key.clone(), definition)),
         }
     }
 
@@ -263,6 +271,7 @@ impl Definitions {
             Kind::GitSource => self.sources.keys().cloned().collect(),
             Kind::Delivery => self.deliveries.keys().cloned().collect(),
             Kind::Notifier => self.notifiers.keys().cloned().collect(),
+            Kind::Receiver => self.receivers.keys().cloned().collect(),
         };
         let invalid = self.invalid.keys().filter(move |name| name.kind == kind).cloned();
         keys.into_iter()
@@ -277,6 +286,7 @@ impl Definitions {
             Kind::GitSource => drop(self.sources.remove(&name.key)),
             Kind::Delivery => drop(self.deliveries.remove(&name.key)),
             Kind::Notifier => drop(self.notifiers.remove(&name.key)),
+            Kind::Receiver => drop(self.receivers.remove(&name.key)),
         }
     }
 
@@ -300,6 +310,7 @@ pub(crate) fn our_kind(api_version: &str, kind: &str) -> Option<Result<Kind, Str
         (crate::api::VERSION, "GitSource") => Ok(Kind::GitSource),
         (crate::api::VERSION, "Delivery") => Ok(Kind::Delivery),
         (crate::api::VERSION, "Notifier") => Ok(Kind::Notifier),
+        (crate::api::VERSION, "Receiver") => Ok(Kind::Receiver),
         _ => Err(format!(
             "{api_version} {kind} is none of the kinds of this fluxops"
         )),

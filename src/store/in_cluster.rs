@@ -231,6 +231,7 @@ pub(crate) fn in_our_group(kind: Kind, key: &Key) -> (ObjectRef, Resource) {
         Kind::GitSource => "gitsources",
         Kind::Delivery => "deliveries",
         Kind::Notifier => "notifiers",
+        Kind::Receiver => "receivers",
     };
     let object = ObjectRef {
         group: GROUP.to_owned(),

@@ -26,6 +26,7 @@ pub(crate) struct Installed {
     /// A kubeconfig with nothing but the rights of `deploy/`, and those of an administrator of the namespace.
     pub(crate) kubeconfig: String,
     git: Program,
+    more_arguments: Vec<String>,
     process: Option<Child>,
 }
 
@@ -51,6 +52,7 @@ impl Installed {
             world,
             kubeconfig,
             git,
+            more_arguments: Vec::new(),
             process: None,
         }
     }
@@ -97,6 +99,11 @@ impl Installed {
         self.start_with(&kubeconfig);
     }
 
+    /// What else fluxops is started with.
+    pub(crate) fn more_arguments(&mut self, arguments: &[&str]) {
+        self.more_arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    }
+
     /// The same with another kubeconfig.
     pub(crate) fn start_with(&mut self, kubeconfig: &str) {
         let log = fs::File::options()
@@ -109,6 +116,7 @@ impl Installed {
             .args(["--state-dir", &self.world.state_dir(), "--kubeconfig", kubeconfig])
             .args(["--log-format", "json"])
             .args(["--metrics-addr", "127.0.0.1:0"])
+            .args(&self.more_arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -166,6 +174,7 @@ impl Installed {
             "GitSource" => "gitsources",
             "Delivery" => "deliveries",
             "Notifier" => "notifiers",
+            "Receiver" => "receivers",
             other => panic!("{other} is none of ours"),
         };
         let name = object["metadata"]["name"].as_str().unwrap();
