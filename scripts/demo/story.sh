@@ -224,11 +224,10 @@ expect "$before" "the cluster is as it was"
 
 chapter "Somebody changes the cluster by hand"
 run "kube scale -n $app deployment/shop 5"
-run "kube get -n $app deployment/shop .spec.replicas"
-expect "5" "the change is there"
+expect "has 5 replicas" "the API server took the change"
 await 2 "kube get -n $app deployment/shop .spec.replicas"
 run "kube get -n $app deployment/shop .spec.replicas"
-expect "2" "the next reconcile has put back what Git says, from the last good commit"
+expect "2" "fluxops saw it and put back what Git says, from the last good commit"
 
 chapter "What happened is on record"
 await "$(printf 'outcome')" "fluxops audit log | tail -n 1"
